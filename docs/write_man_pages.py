@@ -27,10 +27,10 @@ STATUS = {
     "130": "interrupted",
 }
 ENVIRONMENT = {
-    "MEMNOTIFY_HOME": "a checkout whose kernels, patches, images and campaigns are used in place "
+    "MEMNOTIFY_HOME": "a checkout whose kernels, patches, images and campaigns are used instead "
     "of those that came with the package",
-    "MEMNOTIFY_PATH": "folders with bases, series, machines and campaigns of yours beside those, "
-    "separated by colons, as --base-dir adds one",
+    "MEMNOTIFY_PATH": "more folders with bases, series, machines and campaigns, separated by "
+    "colons; --base-dir adds one",
     "MEMNOTIFY_TRACEBACK": "set to 1, an internal error ends with its traceback",
     "XDG_CACHE_HOME": "the store is the folder memnotify in it; default: ~/.cache",
     "NO_COLOR, FORCE_COLOR": "no colours on a terminal; colours even in a pipe",

@@ -21,6 +21,7 @@ from tests.support.prose import (
     WIDTH,
     documents,
     is_table,
+    messages,
     outside_code,
     passages,
     programs,
@@ -60,7 +61,8 @@ BANNED = {
     r"\bit is there\b": "if it exists",
     r"\bdead of\b": "killed by",
     r"\bcan this machine\b": "check that this machine can",
-    r"\bthe compiler of today\b": "a present-day compiler",
+    r"\bof today\b": "present-day, current",
+    r"\b(?:is|are|was|were|stands?) there (?:once|twice)\b": "occurs twice",
     r"\bquiet host\b": "idle host",
 }
 # The same for docstrings and comments, in addition to the above.
@@ -92,10 +94,13 @@ HISTORY = re.compile(
 )
 
 
+_AT_THE_BEGINNING = "(?:^"
+
+
 def _compiled(banned: Mapping[str, str]) -> Mapping[re.Pattern[str], str]:
     # A pattern that matches the beginning of a sentence is case-sensitive.
     return {
-        re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
+        re.compile(pattern, 0 if pattern.startswith(_AT_THE_BEGINNING) else re.IGNORECASE): better
         for pattern, better in banned.items()
     }
 
@@ -110,6 +115,9 @@ NOT_HERE = re.compile(
 TOP = ("kernels", "patches", "images", "campaigns", "orchestrator", "tests", "bench", "docs", ".ci")
 PATH = re.compile(rf"(?<![\w./-])((?:{'|'.join(map(re.escape, TOP))})/[\w./*<>{{}}…$-]*[\w/*>}}…])")
 BESIDE = re.compile(r"`(\.\./[^`#\s]+)")
+PACKAGE = places.HOME / "orchestrator/memnotify"
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+MODULE = re.compile(rf"`(?:memnotify/)?((?:{'|'.join(ROOMS)})/(?!test_)[\w/<>]+\.(?:py|j2))`")
 TEST = re.compile(r"`(?:(\w+)/)?((?:test|made)_\w+\.py)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -164,6 +172,17 @@ def code_wording(path: Path, text: str) -> list[str]:
     ]
 
 
+def message_wording(path: Path, text: str) -> list[str]:
+    """Check messages, helps and titles; a label may be a clause, such as "Who posted it"."""
+    return [
+        f"{line.number}: '{match[0].strip()}': write {better}"
+        for line in messages(text)
+        for pattern, better in _BANNED_IN_CODE.items()
+        if not pattern.pattern.startswith(_AT_THE_BEGINNING)
+        for match in pattern.finditer(without_spans(line.text))
+    ]
+
+
 def table_wording(path: Path, text: str) -> list[str]:
     """Check the comments and texts of a TOML file for banned phrases."""
     return [
@@ -206,6 +225,7 @@ def paths(path: Path, text: str) -> list[str]:
     for number, line in enumerate(text.splitlines(), 1):
         named = [(places.HOME / match[1], match[1]) for match in PATH.finditer(line)]
         named += [(path.parent / match[1], match[1]) for match in BESIDE.finditer(line)]
+        named += [(PACKAGE / match[1], match[1]) for match in MODULE.finditer(line)]
         found += [
             f"{number}: there is no {name}"
             for file, name in named
@@ -240,6 +260,17 @@ def test_docstrings_and_comments_keep_the_rule_of_wording() -> None:
         f"{file.relative_to(places.HOME)}:{one}"
         for file in files
         for one in code_wording(file, file.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_messages_keep_the_rule_of_wording() -> None:
+    files = [file for file in programs() if file.is_relative_to(places.HOME / "orchestrator")]
+    assert files
+    found = [
+        f"{file.relative_to(places.HOME)}:{one}"
+        for file in files
+        for one in message_wording(file, file.read_text())
     ]
     assert not found, "\n".join(found)
 
@@ -281,6 +312,9 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (code_wording, "# in place\n\n# of it\n", "if a:\n    # a in place\n    # of b\n    b()\n"),
         (code_wording, "# that is no reason\n", "# for what is no file\n"),
         (code_wording, '"""Return whether."""\n', '"""A file.\n\nTell if it is one."""\n'),
+        (message_wording, 'say("One of each")\n', 'say("One in place of each")\n'),
+        (message_wording, '"""A docstring of today."""\n', 'say(f"{name} is there twice")\n'),
+        (message_wording, 'say("use `mend`", "mend")\n', 'say("a name, "\n"anew")\n'),
         (table_wording, "a = 1\n# What is\n# it?\n", "# One in\n# place of two.\n"),
         (table_wording, 'says = "it"\n', 'says = "it is vouched for"\n'),
         (links, "[a](../README.md) [b](#head)\n# Head\n", "[a](nowhere.md)\n"),
@@ -289,6 +323,7 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (paths, "`kernels/<base>.toml`\n", "see tests/units/ and so on\n"),
         (paths, "`test_host.py`, `unit/test_show.py`\n", "`faults/test_show.py`\n"),
         (paths, "`../docs/howto/ci.md`\n", "`../ci.md`\n"),
+        (paths, "| `check/promises.py` | `cli/<name>.py` |\n", "| `check/promise.py` |\n"),
     ],
 )
 def test_a_rule_can_fail(

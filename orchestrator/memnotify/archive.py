@@ -12,6 +12,7 @@ import errno
 import gzip
 import lzma
 import os
+import posixpath
 import shutil
 import tarfile
 import zlib
@@ -19,15 +20,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from posixpath import normpath
 from typing import BinaryIO, cast
 
 from memnotify.errors import InputError
+from memnotify.read_ahead import Readable, ReadAhead
 from memnotify.text import printable, shortened
 
 _LONGEST_HEADERS = 1 << 20  # bytes of all headers of one entry
 _PIECE = 1 << 16
+_LARGE_PIECE = 1 << 20
 
 _Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
 
@@ -73,17 +76,17 @@ class _Stream:
     looks at what tarfile asks for and relies on nothing within it.
     """
 
-    def __init__(self, plain: BinaryIO) -> None:
+    def __init__(self, plain: Readable) -> None:
         self._plain = plain
         self._at = 0
         self._header: int | None = 0  # bytes of headers since the last entry; None: data are read
 
-    @contextmanager
-    def headers(self) -> Iterator[None]:
-        """Look for the next entry inside: all that is read is headers."""
+    def next_of(self, entries: Iterator[tarfile.TarInfo]) -> tarfile.TarInfo | None:
+        """Return the next entry, or None: all that is read for it is headers."""
         self._header = 0
-        yield
+        entry = next(entries, None)
         self._header = None
+        return entry
 
     def read(self, size: int) -> bytes:
         if self._header is not None:
@@ -131,9 +134,11 @@ def opened(
     try:
         with ExitStack() as stack:
             # A stream never seeks back, so each byte is decompressed once.
-            if content is None:
-                content = stack.enter_context(_unpacked(stack.enter_context(tarball.open("rb"))))
-            stream = _Stream(content)
+            plain: Readable | None = content
+            if plain is None:
+                packed = stack.enter_context(tarball.open("rb"))
+                plain = stack.enter_context(ReadAhead(stack.enter_context(_unpacked(packed))))
+            stream = _Stream(plain)
             with _reading(tarball):
                 archive = stack.enter_context(
                     tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r")
@@ -151,9 +156,9 @@ def _counted(
     size, sizes = 0, dict[str, int]()
     for count, entry in enumerate(_read(archive, stream, tarball), 1):
         # A hard link is unpacked as a copy.
-        linked = sizes.get(normpath(entry.linkname), 0)
-        sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
-        size += sizes[normpath(entry.name)]
+        own = sizes.get(normpath(entry.linkname), 0) if entry.islnk() else entry.size
+        sizes[normpath(entry.name)] = own
+        size += own
         if count > limits.entries or size > limits.size:
             text = f"larger than any {limits.kind}: entry {count}, {size} bytes"
             raise InputError(text, file=tarball)
@@ -163,8 +168,8 @@ def _counted(
 def _read(archive: tarfile.TarFile, stream: _Stream, tarball: Path) -> Iterator[tarfile.TarInfo]:
     entries = iter(archive)
     while True:
-        with _reading(tarball), stream.headers():
-            entry = next(entries, None)
+        with _reading(tarball):
+            entry = stream.next_of(entries)
         if entry is None:
             return
         yield entry
@@ -192,28 +197,57 @@ def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None
     for an error of the disk.
     """
     with opened(tarball, limits) as entries:
+        placed = _Placed(folder)
         for archive, entry, path, linked in _belonging(entries, top, tarball):
             with _placing(entry, tarball):
-                _place(archive, entry, folder / path, None if linked is None else folder / linked)
+                placed.add(archive, entry, path, linked)
 
 
-def _place(
-    archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, linked: Path | None
-) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if entry.isdir():
-        target.mkdir(exist_ok=True)
-    elif entry.issym():
-        target.symlink_to(entry.linkname)
-    elif linked is not None:
-        shutil.copy2(linked, target)
-    else:
-        data = archive.extractfile(entry)
-        assert data is not None  # it is a file
-        mode = 0o755 if entry.mode & 0o100 else 0o644
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-            shutil.copyfileobj(data, out)
-        os.utime(target, (entry.mtime, entry.mtime))
+class _Placed:
+    """The entries of an archive in a folder.
+
+    A kernel has 80,000 files, so each takes as few system calls as it can, and no Path.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._top = os.fspath(folder)
+        self._made = {self._top}
+
+    def add(
+        self, archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str, linked: str | None
+    ) -> None:
+        """Write an entry. `path` and `linked`, the target of a hard link, are below the folder."""
+        target = f"{self._top}/{path}"
+        self._make(target if entry.isdir() else posixpath.dirname(target))
+        if entry.isdir():
+            return
+        if entry.issym():
+            Path(target).symlink_to(entry.linkname)
+        elif linked is not None:
+            shutil.copy2(f"{self._top}/{linked}", target)
+        else:
+            data = archive.extractfile(entry)
+            assert data is not None  # it is a file
+            mode = 0o755 if entry.mode & 0o100 else 0o644
+            number = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            try:
+                while piece := data.read(_LARGE_PIECE):
+                    _write(number, piece)
+                os.utime(number, (entry.mtime, entry.mtime))
+            finally:
+                os.close(number)
+
+    def _make(self, folder: str) -> None:
+        if folder not in self._made:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+
+def _write(number: int, data: bytes) -> None:
+    """Write all of some bytes to a file that is open. Raises OSError."""
+    done = os.write(number, data)
+    while done < len(data):
+        done += os.write(number, data[done:])
 
 
 @contextmanager
@@ -231,9 +265,8 @@ def _placing(entry: tarfile.TarInfo, tarball: Path) -> Iterator[None]:
 
 def _belonging(
     entries: _Entries, top: str, tarball: Path
-) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, PurePosixPath, PurePosixPath | None]]:
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str, str | None]]:
     """Yield archive, entry, path below `top` and hard link target of each entry below `top`."""
-    links: set[PurePosixPath] = set()
     tree = _Tree()
     for archive, entry in entries:
         if "\0" in entry.name + entry.linkname:
@@ -241,7 +274,7 @@ def _belonging(
         path = _inside(entry.name, top, tarball)
         if path is None:
             continue
-        if not links.isdisjoint(path.parents) or path in links:
+        if tree.leads_through_link(path):
             raise _refused(entry, "would be written through a symbolic link", tarball)
         if not (entry.isdir() or entry.isfile() or entry.issym() or entry.islnk()):
             raise _refused(entry, "is not a file, folder or link", tarball)
@@ -249,9 +282,9 @@ def _belonging(
             raise _refused(entry, f"is damaged: its time is {entry.mtime:g}", tarball)
         if entry.issym():
             _check_link(entry, path, tarball)
-            links.add(path)
-        linked = _linked(entry, top, links, tarball) if entry.islnk() else None
-        if linked is not None and str(linked) not in tree.files:
+            tree.links.add(path)
+        linked = _linked(entry, top, tree, tarball) if entry.islnk() else None
+        if linked is not None and linked not in tree.files:
             raise _refused(entry, "is a hard link, but no file before it is its target", tarball)
         wrong = _too_long(path) or tree.add(path, folder=entry.isdir())
         if wrong is not None:
@@ -260,63 +293,73 @@ def _belonging(
 
 
 class _Tree:
-    """The paths of the entries so far."""
+    """The paths of the entries so far, and of the folders above them."""
 
     def __init__(self) -> None:
-        self.folders = {"."}
+        self.folders = {""}
+        """What is above one of them is one of them too, and so none is a link."""
         self.files: set[str] = set()
         """Files and links."""
+        self.links: set[str] = set()
 
-    def add(self, path: PurePosixPath, *, folder: bool) -> str | None:
+    def leads_through_link(self, path: str) -> bool:
+        """Return whether a path is a symbolic link, or is below one."""
+        if path in self.links:
+            return True
+        return any(parent in self.links for parent in self._new_above(path))
+
+    def _new_above(self, path: str) -> Iterator[str]:
+        """Yield what is above a path, from below, up to a folder that is there."""
+        while (path := path.rpartition("/")[0]) not in self.folders:
+            yield path
+
+    def add(self, path: str, *, folder: bool) -> str | None:
         """Add a path. Returns what is wrong with it: another entry is in its place."""
-        for parent in map(str, path.parents):
-            if parent in self.files:
-                return "is below an entry that is not a folder"
-            if parent in self.folders:
-                break
-            self.folders.add(parent)
-        name = str(path)
-        if name in self.files or (name in self.folders and not folder):
+        above = list(self._new_above(path))
+        if not self.files.isdisjoint(above):
+            return "is below an entry that is not a folder"
+        self.folders.update(above)
+        if path in self.files or (path in self.folders and not folder):
             return "is in the archive twice"
-        (self.folders if folder else self.files).add(name)
+        (self.folders if folder else self.files).add(path)
         return None
 
 
-def _too_long(path: PurePosixPath) -> str | None:
-    names = [os.fsencode(name) for name in path.parts]
-    if max(map(len, names)) > _LONGEST_NAME or len(b"/".join(names)) > _LONGEST_PATH:
+def _too_long(path: str) -> str | None:
+    name = os.fsencode(path)
+    if len(name) > _LONGEST_NAME and (
+        len(name) > _LONGEST_PATH or max(map(len, name.split(b"/"))) > _LONGEST_NAME
+    ):
         return "has too long a name for a file system"
-    return f"is more than {_DEEPEST} folders deep" if len(names) > _DEEPEST else None
+    return f"is more than {_DEEPEST} folders deep" if path.count("/") >= _DEEPEST else None
 
 
 def _refused(entry: tarfile.TarInfo, wrong: str, tarball: Path) -> InputError:
     return InputError(f"{shortened(printable(entry.name))} {wrong}", file=tarball)
 
 
-def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
+def _inside(name: str, top: str, tarball: Path) -> str | None:
+    """Return the path of an entry below `top`; None for what is not there."""
     if name.startswith("/") or ".." in name.split("/"):
         raise InputError(f"{shortened(printable(name))} leads out of the tree", file=tarball)
-    path = PurePosixPath(normpath(name))
-    if top and path.parts[:1] != (top,):
-        return None
-    inner = PurePosixPath(*path.parts[1:]) if top else path
-    return inner if inner.parts else None
+    path = normpath(name)
+    if not top:
+        return None if path == "." else path
+    return path[len(top) + 1 :] if path.startswith(f"{top}/") else None
 
 
-def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> None:
-    leads = normpath(path.parent / entry.linkname)
+def _check_link(entry: tarfile.TarInfo, path: str, tarball: Path) -> None:
+    leads = normpath(posixpath.join(posixpath.dirname(path), entry.linkname))
     if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
         raise _refused(entry, "is a link that leaves the tree", tarball)
     if not 0 < len(os.fsencode(entry.linkname)) <= _LONGEST_PATH:
         raise _refused(entry, "is a link with an empty or too long target", tarball)
 
 
-def _linked(
-    entry: tarfile.TarInfo, top: str, links: set[PurePosixPath], tarball: Path
-) -> PurePosixPath:
+def _linked(entry: tarfile.TarInfo, top: str, tree: _Tree, tarball: Path) -> str:
     """Return the path, below `top`, of the target of a hard link."""
     first = _inside(entry.linkname, top, tarball)
-    if first is None or first in links or not links.isdisjoint(first.parents):
+    if first is None or tree.leads_through_link(first):
         raise _refused(entry, "is a link that leaves the tree", tarball)
     return first
 

@@ -42,7 +42,7 @@ NETWORK: Allowed = {
     "SSL_CERT_DIR": "certificates of a proxy",
     "REQUESTS_CA_BUNDLE": "certificates of a proxy, for Python programs",
     "CURL_CA_BUNDLE": "certificates of a proxy, for Python programs",
-    "APT_CONFIG": "where apt's configuration is, if the machine has another than /etc/apt",
+    "APT_CONFIG": "where apt's configuration is, if not in /etc/apt",
 }
 TERMINAL: Allowed = {
     "HOME": "where a program at the user's terminal keeps its history",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -19,7 +20,11 @@ from pathlib import Path
 from memnotify.errors import InputError
 from memnotify.text import shown
 
+DRAFT = ".new-"
+"""Files and folders whose names begin so are not complete, or were left by a killed process."""
+
 _READER_S = 1.0
+_USUAL = 0o666
 
 
 def named(name: str | os.PathLike[str], what: str) -> Path:
@@ -118,26 +123,62 @@ def write_whole(file: Path, data: bytes) -> None:
         if there is not None and not (stat.S_ISREG(there.st_mode) and there.st_uid == os.geteuid()):
             file.write_bytes(data)  # a pipe, a device, or a file that has to stay another user's
             return
+        mode = _USUAL if there is None else stat.S_IMODE(there.st_mode)
         try:
-            number, draft = tempfile.mkstemp(prefix=f".{place.name[:32]}-", dir=place.parent)
+            with replacing(place, mode=mode) as draft:
+                draft.write_bytes(data)
+                if there is not None:
+                    draft.chmod(mode)
         except PermissionError:
             file.write_bytes(data)  # a file of ours in a folder that is not
-            return
-        try:
-            with os.fdopen(number, "wb") as out:
-                out.write(data)
-                mode = 0o666 & ~_umask() if there is None else stat.S_IMODE(there.st_mode)
-                os.fchmod(out.fileno(), mode)
-            Path(draft).replace(place)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+@contextmanager
+def replacing(file: Path, *, mode: int = _USUAL) -> Iterator[Path]:
+    """Yield an empty file to fill; at the end it takes the place of `file`.
+
+    It is beside that file, with a name that begins with `DRAFT`. After an exception it is removed,
+    and `file` stays as it is. The umask limits `mode`. Raises OSError.
+    """
+    draft = file.with_name(f"{DRAFT}{uuid.uuid4().hex}")
+    draft.touch(mode=mode, exist_ok=False)
+    try:
+        yield draft
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write a file as `replacing` does."""
+    with replacing(file) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def draft_folder(parent: Path, *, name: str = "", private: bool = False) -> Iterator[Path]:
+    """Yield an empty folder below `parent`; it is removed at the end, unless it was renamed.
+
+    Its name begins with `DRAFT` and `name`. Only its owner can enter a private one. Raises OSError.
+    """
+    folder = parent / f"{DRAFT}{name}{uuid.uuid4().hex}"
+    folder.mkdir(mode=0o700 if private else 0o777)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; at the end it becomes `place`.
+
+    After an exception it is removed, and there is no `place`. Raises OSError, also if `place` is a
+    file, or a folder that is not empty.
+    """
+    with draft_folder(place.parent) as draft:
+        yield draft
+        draft.rename(place)
 
 
 @contextmanager

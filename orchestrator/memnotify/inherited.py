@@ -68,6 +68,21 @@ def complain(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def unwritten(error: OSError) -> bool:
+    """Return whether an error is that stdout takes nothing.
+
+    What it did not take, it still has, unless it has no buffer; then a device says so again.
+    """
+    if error.filename is not None:
+        return False
+    try:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"")
+    except OSError as again:
+        return again.errno == error.errno
+    return False
+
+
 def give_up_unwritten() -> None:
     """Drop output that cannot be written, or the interpreter would complain of it at its end."""
     for stream in (sys.stdout, sys.stderr):

@@ -192,14 +192,16 @@ class Program:
     """A program of the user's own that clients of a cell run; `Clients.program` counts them from 1.
 
     `name` is that of its file, and `digest` covers the file and the files beside it that it
-    includes. `wakeup_line` is how a line begins by which a binary reports a wakeup. `path` is
-    where it was read; it is not part of a cell's identity.
+    includes. `wakeup_line` is how a line begins by which a binary reports a wakeup. It is no
+    finding if it ends with `expect_status`. `path` is where it was read; it is not part of a
+    cell's identity.
     """
 
     name: str
     digest: str
     args: tuple[str, ...] = ()
     wakeup_line: str = ""
+    expect_status: int = 0
     path: str = ""
 
     @property

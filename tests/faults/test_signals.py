@@ -13,7 +13,8 @@ import pytest
 from memnotify.store import Artifact, Store
 
 from tests.support.bases import modern
-from tests.support.lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait_for
+from tests.support.lab import CLIENT, QUIET, Lab, campaign, made_up
+from tests.support.processes import alive, wait_for
 
 pytestmark = pytest.mark.guest
 

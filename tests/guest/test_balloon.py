@@ -1,4 +1,4 @@
-"""The balloon of 2.6.24, which is our driver, compared with upstream's of 2.6.25 and of today."""
+"""The balloon of 2.6.24, our own driver, compared with upstream's in 2.6.25 and in 6.1."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
 
 
 def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
-    # Different from the campaign: a kernel of today neither reclaims ramfs nor has another HZ.
+    # Different from the campaign: a present-day kernel neither reclaims ramfs nor has another HZ.
     habits = Habit.FROM_THE_START | Habit.MEMINFO
     ring = Clients(
         kind=ClientKind.CIRCULAR,

@@ -30,6 +30,7 @@ from memnotify.store import Store
 
 from tests.support.bases import modern
 from tests.support.guests import run_from, template_of
+from tests.support.processes import alive
 
 pytestmark = pytest.mark.guest
 
@@ -205,22 +206,13 @@ def test_nothing_is_left_of_an_orchestrator_that_is_killed(
         assert Path(f"/proc/{pid}").exists()
         child.kill()
     deadline = time.monotonic() + 10
-    while running(pid):
+    while alive(pid):
         assert time.monotonic() < deadline, "QEMU has outlived the orchestrator"
         time.sleep(0.05)
     assert there.template(make_cell()) is not None
     assert len(list((there.folder / "store" / KIND).iterdir())) == 1
     left = {path.name for path in (there.folder / "cell").glob("*")}
     assert left <= {"console.log", "machine.cfg", "qemu.log", "qmp.jsonl"}
-
-
-def running(pid: int) -> bool:
-    """Return whether a process runs; whoever inherited an orphan may be slow to reap it."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def test_a_full_guest_takes_its_memory_once_however_it_starts(

@@ -87,7 +87,7 @@ def test_no_two_notifications_come_within_200_ms(v4: Guest) -> None:
 def test_no_descriptor_gets_two_pollins_within_ten_seconds(v4: Guest) -> None:
     again = [np.diff(v4.times[v4.clients == client]) for client in range(200)]
     distances = np.concatenate(again)
-    assert distances.size >= (10 if v4.base == "2.6.24" else BATCH), "hardly put to the test"
+    assert distances.size >= (10 if v4.base == "2.6.24" else BATCH), "too few to test it"
     # The guard runs from the check in poll(), the log from the return of poll() to the client;
     # reclaim may delay that while its pages are swapped in: by 0.28 s on i386 (6.1).
     assert distances.min() >= PROC_WAKEUP_GUARD - JIFFY - 4 * LATE

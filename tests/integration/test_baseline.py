@@ -200,7 +200,7 @@ def test_a_cell_that_is_there_twice(capsys: pytest.CaptureFixture[str]) -> None:
     head, _, cell = file.read_text().rpartition("\n[[cell]]")
     file.write_text(f"{head}\n[[cell]]{cell}\n[[cell]]{cell}")
     status, _, err = said(capsys, "compare", "mine", "old")
-    assert (status, "is there twice" in err, "mine.toml:" in err) == (2, True, True)
+    assert (status, "occurs twice" in err, "mine.toml:" in err) == (2, True, True)
 
 
 def test_a_baseline_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

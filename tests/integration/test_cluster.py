@@ -19,7 +19,7 @@ from memnotify.store import Store
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
-from tests.support.lab import alive, wait_for
+from tests.support.processes import alive, wait_for
 
 pytest.importorskip("distributed")
 
@@ -165,9 +165,24 @@ def test_a_slow_host_does_not_hold_up_the_run(
     assert len(lab.noted("ran")) == 4
 
 
+def test_a_slow_host_that_fails_does_not_end_the_copy_elsewhere(
+    lab: ClusterLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.run.executors.dask_cells.SLOW_S", 2.0)
+    lab.start("alpha", "beta")
+    lab.run_on(2, guests_there.slow_on_alpha_and_fails)
+    assert len(lab.noted("failed")) == len(lab.noted("copy")) == 1
+    manifests = lab.manifests().values()
+    assert [len(manifest["attempts"]) for manifest in manifests] == [1] * 4
+    assert [manifest["host"]["name"] for manifest in manifests] == ["beta"] * 4
+    (move,) = [move for manifest in manifests for move in manifest.get("moves", [])]
+    assert move == {"host": "alpha", "why": "qemu-died: it failed late"}
+    assert len(lab.noted("ran")) == 4
+
+
 def test_cells_are_verified_on_a_second_host(lab: ClusterLab) -> None:
     lab.start("alpha")
-    with pytest.raises(InfrastructureError, match="there is no host but alpha"):
+    with pytest.raises(InfrastructureError, match="there is no host except alpha"):
         lab.run_on(1, guests_there.other_records_on_beta, verify=2)
     assert len(lab.manifests()) == 4
     lab.start("beta")
@@ -207,11 +222,48 @@ def test_a_host_with_another_qemu_is_told_and_gets_no_cells(lab: ClusterLab) -> 
 
 
 def test_a_cluster_that_does_not_answer(lab: ClusterLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memnotify.run.executors.dask_client._CONNECT_S", 2.0)
+    monkeypatch.setattr("memnotify.run.executors.dask_connection._CONNECT_S", 2.0)
     lab.kill("scheduler")
     with pytest.raises(InfrastructureError, match="cannot connect to the scheduler at tcp://"):
         lab.run_on(1, guests_there.quick)
     assert not RunFolder(lab.path).begun
+
+
+def test_what_workers_say_is_told_when_none_can_run_cells(lab: ClusterLab) -> None:
+    with pytest.raises(InfrastructureError, match=r"no worker has joined tcp://\S+ in 2 s \("):
+        lab.run_on(1, guests_there.quick, patience_s=2.0)
+    lab.start("alpha", XDG_CACHE_HOME="/dev/null/none")
+    said = (
+        r"1 worker of tcp://\S+ joined, and it cannot run cells; tcp://\S+ says: alpha: "
+        r"\[Errno 20\] Not a directory: '/dev/null/none\S*' \(start workers"
+    )
+    wait_for(lambda: "Registered to" in lab.said("alpha"))
+    with pytest.raises(InfrastructureError, match=said):
+        lab.run_on(1, guests_there.quick, patience_s=2.0)
+
+
+def without_memnotify(lab: ClusterLab) -> str:
+    """Return a PYTHONPATH on which memnotify is none."""
+    fake = lab.folder / "fake/memnotify"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("raise ImportError('there is no memnotify here')\n")
+    return str(fake.parent)
+
+
+def test_workers_without_memnotify_are_told(lab: ClusterLab) -> None:
+    lab.start("alpha", "beta", PYTHONPATH=without_memnotify(lab))
+    wait_for(lambda: all("Registered to" in lab.said(host) for host in ("alpha", "beta")))
+    said = r"2 workers of .* joined, and none of them can .*'there is no memnotify here'"
+    with pytest.raises(InfrastructureError, match=said):
+        lab.run_on(2, guests_there.quick, patience_s=2.0)
+
+
+def test_a_worker_that_cannot_run_cells_does_not_hold_up_the_others(lab: ClusterLab) -> None:
+    lab.start("alpha", PYTHONPATH=without_memnotify(lab))
+    wait_for(lambda: "Registered to" in lab.said("alpha"))
+    lab.start("beta")
+    lab.run_on(1, guests_there.quick)
+    assert {host for host, _ in lab.noted("ran")} == {"beta"}
 
 
 def test_a_run_on_one_host_does_not_import_dask() -> None:

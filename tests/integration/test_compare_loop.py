@@ -102,6 +102,22 @@ def test_limits(old: Path, new: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert (status, "there is only one" in err) == (2, True)
 
 
+def test_the_verdict_of_limits_is_for_programs_too(
+    old: Path, new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = [word for text in ("wakeups > +10%", "wakeups > +3") for word in ("--fail-if", text)]
+    status, out, _ = said(capsys, old, new, *limits, "--json")
+    rows = {(row["metric"], row["group"]): row["fail_if"] for row in json.loads(out)}
+    first, second = rows["wakeups", "new"]
+    assert status == 1
+    assert (first["limit"], first["verdict"], first["unclear"]) == ("wakeups > +10%", "broken", [])
+    (change,) = first["broken"]
+    assert (change["before"], change["after"], change["setting"]) == (2, 5, {"series": "mine"})
+    assert (second["limit"], second["verdict"], second["broken"]) == ("wakeups > +3", "held", [])
+    assert rows["wakeups", "old"] == rows["herd", "new"] == []
+    assert all("fail_if" not in row for row in json.loads(said(capsys, old, new, "--json")[1]))
+
+
 def test_cells_without_results_are_no_pass(
     old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +127,8 @@ def test_cells_without_results_are_no_pass(
     status, out, err = said(capsys, old, again, "--fail-if", "wakeups > +0")
     assert (status, out.splitlines()[-1].endswith("none broken")) == (1, True)
     assert err == "--fail-if: 1 cell could not be checked: no results\n"
+    rows = json.loads(said(capsys, old, again, "--fail-if", "wakeups > +0", "--json")[1])
+    assert {limit["unchecked_cells"] for row in rows for limit in row["fail_if"]} == {1}
     assert said(capsys, old, again)[0] == 0
 
 

@@ -19,11 +19,12 @@ from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.certificates import make_pairs
+from memnotify.run.fleet.check import check
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.for_run import fleet_for_run
 from memnotify.run.fleet.hosts import Host, load_hosts
 from memnotify.run.fleet.member import enter
-from memnotify.run.fleet.remote import connect
+from memnotify.run.fleet.remote import _load_good_lines, connect, connect_anyway
 from memnotify.run.fleet.scheduler import workers_of
 from memnotify.run.fleet.state import Fleet, Place
 from memnotify.run.fleet.status import status
@@ -31,7 +32,7 @@ from memnotify.run.fleet.up import up
 from memnotify.store import Store
 
 from tests.support.fleet_lab import Done, FleetLab, LocalHost, share_environment
-from tests.support.lab import wait_for
+from tests.support.processes import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_workers_offer_what_their_hosts_have(fleet: Fleet, place: Place) -> None
 
 
 def test_status_knows_each_host(fleet: Fleet, place: Place) -> None:
-    found = status(fleet, place)
+    found = status(fleet, place, load_hosts(place.hosts))
     assert [(host.name, host.state) for host in found.hosts] == [
         ("one", "up"),
         ("two", "up"),
@@ -96,6 +97,22 @@ def test_status_knows_each_host(fleet: Fleet, place: Place) -> None:
     ]
     assert found.scheduler == fleet.address and 0 < found.left_s <= 24 * 3600
     assert found.hosts[2].tags == ("kvm",) and found.hosts[0].seen_s is not None
+    assert (found.left, found.file_differs) == ([], "")
+
+
+def test_status_says_that_the_file_names_other_hosts(
+    lab: FleetLab, fleet: Fleet, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = place.hosts.read_text()
+    lab.file("one", "three", "gone", more='tags = ["kvm"]\ncores = 1\n')
+    assert main(["fleet", "status", str(place.hosts)]) == 3
+    place.hosts.write_text(before)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "other hosts than the fleet: three: new; two: not there any more; gone: changed;" in said
+    place.hosts.write_text("[[host]]\n")
+    assert main(["fleet", "status", str(place.hosts)]) == 2
+    place.hosts.write_text(before)
+    assert "hosts.toml:1: host[0].address: this key is missing" in capsys.readouterr().err
 
 
 def test_secrets_are_for_their_owner_only(lab: FleetLab, fleet: Fleet, place: Place) -> None:
@@ -191,9 +208,10 @@ def test_a_lost_worker_is_gone(lab: FleetLab, fleet: Fleet, place: Place) -> Non
     for path in mine:
         os.kill(int(path.name), signal.SIGKILL)
     until = time.monotonic() + 30
-    while status(fleet, place).hosts[1].state == "up" and time.monotonic() < until:
+    hosts = load_hosts(place.hosts)
+    while status(fleet, place, hosts).hosts[1].state == "up" and time.monotonic() < until:
         time.sleep(0.2)
-    assert [host.state for host in status(fleet, place).hosts] == ["up", "gone", "failed"]
+    assert [host.state for host in status(fleet, place, hosts).hosts] == ["up", "gone", "failed"]
 
 
 def _read(file: Path) -> bytes:
@@ -256,9 +274,74 @@ def test_hosts_that_are_gone_do_not_keep_others_from_a_new_fleet(
     wait_for(lambda: not before.process.runs())
     made = up(hosts, store=store, say=own.say, connect=own.connect)
     assert [member.failure is None for member in made.members] == [False, True]
+    known = place.read()
+    assert known is not None and [(one.host.name, one.fleet) for one in known.left] == [
+        ("a", before.id)
+    ]
+    told = status(known, place, hosts)
+    assert [(one.name, one.folder) for one in told.left] == [("a", known.left[0].folder.here)]
     own.broken.clear()
-    take_down(before, place, say=own.say, connect=own.connect)
+    assert own.files("a")
     assert not take_down(made, place, say=own.say, connect=own.connect)
+    assert own.files("a") == own.files("b") == [] and place.read() is None
+
+
+def test_down_says_what_is_left_until_the_host_is_back(
+    lab: FleetLab,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+    hosts = own.load("a")
+    place = Place(hosts.file)
+    first = up(hosts, store=store, say=own.say, connect=own.connect)
+    own.broken.add("a")
+    assert list(take_down(first, place, say=own.say, connect=own.connect)) == ["a"]
+    assert main(["fleet", "status", str(hosts.file)]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a left" in said and "the fleet is down, except for what is left" in said
+    own.broken.clear()
+    second = up(hosts, store=store, say=own.say, connect=own.connect)
+    assert second.left == () and "removing what an earlier fleet has left" in " ".join(own.said)
+    assert [name for name in own.files("a") if "/" in name and first.id in name] == []
+    assert not take_down(second, place, say=own.say, connect=own.connect)
+
+
+def test_down_goes_on_where_known_hosts_is_malformed(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+    hosts = own.load("a", "b")
+    fleet = up(hosts, store=store, say=own.say, connect=own.connect)
+
+    def malformed(host: Host) -> LocalHost:
+        raise InputError("ssh's configuration: line 3 is no key")
+
+    def only_a(host: Host) -> LocalHost:
+        return own.connect(host) if host.name == "a" else malformed(host)
+
+    monkeypatch.setattr("memnotify.run.fleet.down.connect_anyway", only_a)
+    place = Place(hosts.file)
+    assert list(take_down(fleet, place, say=own.say, connect=malformed)) == ["b"]
+    assert own.files("a") == [] and own.files("b") and not fleet.process.runs()
+    told = "ssh's configuration: line 3 is no key"
+    assert own.said[-2:] == [f"{told}; this line is passed over", f"b: {told}"]
+    left = place.read()
+    assert left is not None and not take_down(left, place, say=own.say, connect=own.connect)
+
+
+def test_what_check_finds_is_said_once(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = FleetLab(tmp_path)
+    own.broken |= {"a", "b"}
+    found = check(own.load("a", "b"), store=store, say=own.say, connect=own.connect)
+    assert [one.problems for one in found] == [["Name or service not known"]] * 2
+    assert own.said == []
 
 
 def test_an_interrupt_while_one_host_does_not_answer_leaves_nothing_on_the_others(
@@ -364,9 +447,21 @@ def test_a_malformed_ssh_configuration_is_bad_input(
     with pytest.raises(InputError, match="ssh's configuration, for big: Unparsable line nonsense"):
         connect(big)
     (home / ".ssh" / "config").write_text("")
-    (home / ".ssh" / "known_hosts").write_text("big ssh-ed25519 A\n")
-    with pytest.raises(InputError, match="ssh's configuration, for big: "):
+    key = paramiko.ECDSAKey.generate()
+    good = f"small {key.get_name()} {key.get_base64()}"
+    lines = ["# comment", "big ssh-ed25519 A", "half a line", good]
+    (home / ".ssh" / "known_hosts").write_text("\n".join(lines))
+    said = (
+        "ssh's configuration, for big: known_hosts has a line that is no key: 'big ssh-ed25519 A'"
+    )
+    with pytest.raises(InputError, match=said):
         connect(big)
+    client = paramiko.SSHClient()
+    _load_good_lines(client)
+    assert client._system_host_keys.keys() == ["small"]
+    assert connect_anyway(big)
+    (home / ".ssh" / "known_hosts").unlink()
+    assert connect_anyway(big)
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ def test_a_hunk_that_stands_twice_in_the_mail(
     lines = ["Text.", "---", "", *change(5, "one()"), *between, *again, *rest, "--", "Ada"]
     one = mail(tmp_path / "1", "[PATCH] one", lines)
     assert run(tree, tmp_path / "out", one) == 0
-    assert "a hunk that stands there twice taken once" in capsys.readouterr().out
+    assert "repeated hunk applied once" in capsys.readouterr().out
     text = result(tmp_path / "out", tree)
     assert text.count("one()") == 1
     assert text.count("two()") == len(rest[:1])

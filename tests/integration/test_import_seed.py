@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from memnotify.cli.main import main
 from memnotify.kernel import build as kernel_build
+from memnotify.kernel.make import make_command
 from memnotify.kernel.source import ensure_source
 from memnotify.kernel.tree import work_tree
 from memnotify.mailpatch.tokens import is_c, tokens
@@ -88,7 +89,7 @@ def object_code(series: str, tree: Path, bare: Path, log: CommandLog) -> list[st
         source, request.arch, environment=plan.environment, store=store, progress=print
     ) as work:
         work.switch(plan.series, log=log)
-        make = kernel_build.make_command(plan, work.path, store, work.folder / "ccache.calls")
+        make = make_command(plan.variables, work.path, store, work.folder / "ccache.calls")
         with work.building(plan.environment):
             kernel_build.configure(plan, work, make, work.build_log, log)
             make.run(*OBJECTS, tree=work.path, output=work.build_log, timeout=900, log=log)

@@ -18,7 +18,7 @@ from memnotify.run.executors.protocol import Cluster
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
-from tests.support.lab import alive
+from tests.support.processes import alive
 
 pytest.importorskip("dask_jobqueue")
 
@@ -92,10 +92,10 @@ def test_a_campaign_in_two_jobs(
         assert cluster.address.startswith("tls://") and cluster.tls is not None
         assert {file.stat().st_mode & 0o777 for file in cluster.tls.ca.parent.iterdir()} == {0o600}
         both = Cluster(address=cluster.address, tls=cluster.tls, hosts=2)
-        monkeypatch.setattr(lab, "cluster", lambda hosts: both)
+        monkeypatch.setattr(lab, "cluster", lambda hosts, patience_s: both)
         folder = lab.run_on(2, guests_there.quick)
         stranger = Cluster(address=cluster.address.replace("tls", "tcp"))
-        monkeypatch.setattr(lab, "cluster", lambda hosts: stranger)
+        monkeypatch.setattr(lab, "cluster", lambda hosts, patience_s: stranger)
         with pytest.raises(InfrastructureError, match="cannot connect to the scheduler"):
             lab.run_on(1, guests_there.quick, again=True)
     names = {f"{os.uname().nodename}-{number}" for number in (0, 1)}

@@ -10,19 +10,19 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from memnotify import process
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import kernel_inputs
 from memnotify.kernel.compiled import Compiled, Counts, count_compiled
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed
-from memnotify.store import digest_value
 
 from tests.support.fakekernel import TREE, Lab
+from tests.support.processes import wait_for
 
 ALL = ["mm/page_alloc.c", "mm/vmscan.c", "mm/vmstat.c"]
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
@@ -34,13 +34,6 @@ def lab(tmp_path: Path) -> Lab:
     lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint first;\n")
     lab.add_series("v2", mm__vmstat_c=VMSTAT + "\nint second;\n", mm__extra_c="int extra;\n")
     return lab
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def my_gcc(folder: Path, version: str) -> str:

@@ -67,7 +67,7 @@ def test_what_the_tree_lacks_is_said_line_by_line(
     assert status == 0
     lines = out.splitlines()
     assert lines[0] == "Linux 6.1.7, as old:"
-    assert "base 6.1 is for trees of this version, too" in lines
+    assert "base 6.1 is also for trees of this version" in lines
     assert "x86_64: the tree takes 2 of 3 options" in lines
     assert "  CONFIG_GONE=y, for x86_64: this tree has no such option" in lines
     bad = "does not fit: hunk 1 of 1 in mm/vmstat.c"

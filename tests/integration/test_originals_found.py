@@ -227,7 +227,7 @@ def test_a_hunk_that_stands_twice_counts_twice_and_is_taken_once(
     post.file.write_text(text)
     post.mails[5] = Clean(post.mails[5].headers, twice)
     assert post.run("--mbox", post.whole()) == 0
-    assert "a hunk that stands there twice taken once" in capsys.readouterr().out
+    assert "repeated hunk applied once" in capsys.readouterr().out
 
 
 B4 = """

@@ -15,6 +15,7 @@ from memnotify import places
 from memnotify.campaign.load import load_campaign
 from memnotify.cli.doctor import CheckLevel, _folders
 from memnotify.cli.main import main
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
 from memnotify.kernel.base import bases, load_base
@@ -23,7 +24,6 @@ from memnotify.model import Arch, KernelRequest
 from memnotify.places import IMAGES, KERNELS, PATCHES
 from memnotify.series.quilt import load_series, revisions
 from memnotify.series.revision import load_revision
-from memnotify.store import digest_value
 
 from tests.support.fakekernel import TREE, Lab
 

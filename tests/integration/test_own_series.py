@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.cli.main import main
 from memnotify.errors import InputError
+from memnotify.files import draft_folder
 from memnotify.process import run
 from memnotify.results.expectations import expectations
 from memnotify.results.folder import RunFolder
 from memnotify.results.promises import check_run
 from memnotify.results.verdict import Verdict
+from memnotify.series import own
 from memnotify.series.own import ANY, Found, adopt, is_own, label_of, means, promises_file
 from memnotify.series.quilt import MEM_NOTIFY, load_series, named_series
 from memnotify.series.revision import load_revision
@@ -175,15 +176,14 @@ def test_two_processes_may_name_different_series_alike(
         last.write_text(f"{number}\n" + last.read_text())
         return Found(label="mine", folders={ANY: folder}, origin=folder, word="w", state="0" * 7)
 
-    make: Callable[..., str] = tempfile.mkdtemp
     made: list[str] = []
 
-    def after_another(**given: Any) -> str:
-        monkeypatch.setattr(tempfile, "mkdtemp", make)
+    def after_another(parent: Path) -> AbstractContextManager[Path]:
+        monkeypatch.setattr(own, "draft_folder", draft_folder)
         made.append(adopt(found(0)))
-        return make(**given)
+        return draft_folder(parent)
 
-    monkeypatch.setattr(tempfile, "mkdtemp", after_another)
+    monkeypatch.setattr(own, "draft_folder", after_another)
     made.append(adopt(found(1)))
     made.append(adopt(found(2)))
     assert made[0] == "mine@0000000"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from memnotify.digest import digest_tree
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.store import digest_tree
 
 from tests.support.in_pieces import (
     LINUX,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.cli.main import main
+from memnotify.digest import sealed
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult, Repeatability
@@ -28,7 +29,7 @@ from memnotify.run.ledger import Ledger
 from memnotify.run.need import Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
-from memnotify.store import Artifact, sealed
+from memnotify.store import Artifact
 
 from tests.support.campaigns import Bench, Guests, fails, finds, made_up_log
 
@@ -254,12 +255,12 @@ def test_a_testbed_that_fails_is_no_comparison(bench: KeepingBench, finished: Fi
 
 
 def test_an_artifact_that_is_gone(bench: KeepingBench, folder: RunFolder) -> None:
-    for kind, mend in (
+    for kind, fix in (
         ("image", "memnotify image build --arch x86_64"),
         ("kernel", "memnotify kernel build 6.1 --series v4 --arch x86_64"),
     ):
         (bench.store.root / kind).rename(bench.store.root / f"{kind}-gone")
-        with pytest.raises(InputError, match=mend):
+        with pytest.raises(InputError, match=fix):
             find_finished(folder, folder.plan()[-1].id, store=bench.store)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from memnotify.cli.main import main
+from memnotify.digest import sealed
 from memnotify.report.formats import make_report
 from memnotify.results.folder import read_json, seal_results
-from memnotify.store import sealed
 
 from tests.support.campaigns import Bench, Guests
 from tests.support.hostile_run import hostile_run, report, rewrite

@@ -107,6 +107,11 @@ def test_overview(browser: Browser, file: Path) -> None:
             expect(page.locator(f"#{part} h2")).to_be_visible()
         expect(page.locator("#compare figcaption")).to_contain_text("Medians: v3 2, v4 17")
         assert page.locator("#compare td", has_text=re.compile(r"17 \[16, 18\] \(3 runs\)")).count()
+        edges = page.locator("#compare :is(th, td)").evaluate_all(
+            "cells => cells.map((cell) => [cell.cellIndex, getComputedStyle(cell).textAlign])"
+        )
+        assert len(edges) > 10
+        assert all(edge == ("left" if column == 0 else "right") for column, edge in edges)
 
 
 def test_filters_sorting_and_search(browser: Browser, file: Path) -> None:

@@ -209,7 +209,7 @@ def test_another_text_is_registered_only_as_such(post: Post, capsys: Capture) ->
     assert load_revision("v4-altered") == load_revision("v4")
     assert main(["series", "list"]) == 0
     told = " ".join(re.sub("[│├└]", " ", capsys.readouterr().out).split())
-    assert "The patches of the mails, with another text than was posted: 2/5, 3/5." in told
+    assert "The patches of the mails, with a changed text: 2/5, 3/5." in told
     assert "as they were posted" not in told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "/dev/mem_notify exists: 1:13, no mode announced" in text
     assert "3 wakeups of 3 clients" in text
+    # One sample lasts no time.
+    assert re.search(r"200 free pages: 1 sample, lowest 150\n", text)
+    assert re.search(r"7 pages swapped out\n", text)
     assert "balloon to 48 MiB reached after 1.000 s of guest time, 0.250 s of wall time" in text
 
     assert main(["show", str(folder.path), folder.plan()[-2].name]) == 0

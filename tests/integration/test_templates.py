@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu, sparse, templates
 from memnotify.guest.backing import Parts, memfd
@@ -23,7 +24,7 @@ from memnotify.guest.templates import KIND, Templates, template_inputs
 from memnotify.model import Arch, BootFiles, Cell, Clock, KernelRequest
 from memnotify.records import layout
 from memnotify.scenario import Balloon, Scenario, Step
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 MIB = 1 << 20
 BALLOON = Step(at_ns=0, action=Balloon(target_kib=4096, settle_ns=10**9))

@@ -78,6 +78,7 @@ def test_it_has_the_data_of_the_checkout(package: Installed) -> None:
     there = data_files(package.package / "data")
     assert there == data_files(ROOT)
     assert {"images/guest/record.h", "campaigns/demo.toml", "kernels/6.1.toml"} < there.keys()
+    assert (package.package / "py.typed").is_file(), "programs that import it are not type-checked"
 
 
 def test_it_lists_and_plans_what_the_checkout_does(package: Installed) -> None:

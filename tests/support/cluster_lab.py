@@ -24,7 +24,7 @@ from rich.console import Console
 
 from tests.support.campaigns import Bench
 from tests.support.guests_there import HOST, NOTES
-from tests.support.lab import wait_for
+from tests.support.processes import wait_for
 
 
 class ClusterLab(Bench):
@@ -112,7 +112,9 @@ class ClusterLab(Bench):
     def cluster(self, hosts: int, patience_s: float = 60.0) -> Cluster:
         return Cluster(address=self.address, hosts=hosts, patience_s=patience_s)
 
-    def run_on(self, hosts: int, runner: Any, **options: Any) -> RunFolder:
+    def run_on(
+        self, hosts: int, runner: Any, *, patience_s: float = 60.0, **options: Any
+    ) -> RunFolder:
         """Run the campaign on so many hosts."""
         campaign = load_campaign(self.file)
         with open_board(Console(file=self.output, width=500)) as board:
@@ -122,7 +124,7 @@ class ClusterLab(Bench):
                 self.services(board, runner),
                 path=self.path,
                 options=RunOptions(**{"cold": True, **options}),
-                cluster=self.cluster(hosts),
+                cluster=self.cluster(hosts, patience_s),
             )
 
     def noted(self, what: str) -> list[tuple[str, str]]:

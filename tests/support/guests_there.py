@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ def note(what: str, text: str = "") -> None:
     (Path(os.environ[NOTES]) / f"{what}-{host()}-{os.getpid()}-{os.urandom(4).hex()}").write_text(
         text
     )
+
+
+def noted(what: str) -> list[str]:
+    """Return the messages that all hosts have left."""
+    return [file.read_text() for file in Path(os.environ[NOTES]).glob(f"{what}-*")]
 
 
 async def quick(cell: Cell, **rest: Any) -> CellResult:
@@ -54,6 +60,28 @@ async def slow_on_alpha(cell: Cell, **rest: Any) -> CellResult:
     return await quick(cell, **rest)
 
 
+async def slow_on_alpha_and_fails(cell: Cell, **rest: Any) -> CellResult:
+    """Fail on alpha as soon as beta has the same cell, which ends after that."""
+    name = f"{cell.request.series} {cell.clients}"
+    if host() == "alpha":
+        note("slow", name)
+        await _until(lambda: noted("copy"))
+        note("failed")
+        raise InfrastructureError("qemu-died", "it failed late")
+    if name in noted("slow"):
+        note("copy")
+        await _until(lambda: noted("failed"))
+        await asyncio.sleep(1)
+    return await quick(cell, **rest)
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+
+
 async def hangs(cell: Cell, **rest: Any) -> CellResult:
     """Run a program, as a guest is one, for as long as the test does not end it."""
     async with await process.spawn(["sleep", "600"]) as guest:
@@ -72,10 +100,7 @@ async def first_ends(cell: Cell, **rest: Any) -> CellResult:
     """Finish the cells without a series; the others hang until the file `go` is there."""
     if cell.request.series != "none":
         note("hangs", str(os.getpid()))
-        for _ in range(1200):
-            if (Path(os.environ[NOTES]) / "go").exists():
-                break
-            await asyncio.sleep(0.05)
+        await _until((Path(os.environ[NOTES]) / "go").exists)
     return await quick(cell, **rest)
 
 

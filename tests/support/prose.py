@@ -117,6 +117,19 @@ def passages(source: str) -> Iterator[Passage]:
         yield _comments(block)
 
 
+def messages(source: str) -> Iterator[Line]:
+    """Yield the texts of a Python program that are not docstrings: messages, helps and titles.
+
+    A text without a blank is a name. Of a text with values, each part between them is yielded.
+    """
+    tree = ast.parse(source)
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str() as text) if node not in docstrings and " " in text:
+                yield Line(node.lineno, text)
+
+
 def _goes_on(before: tokenize.TokenInfo, token: tokenize.TokenInfo) -> bool:
     return token.start == (before.start[0] + 1, before.start[1])
 

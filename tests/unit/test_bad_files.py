@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from memnotify import toml
 from memnotify.cli.main import main, parser
+from memnotify.digest import digest_tree
 from memnotify.errors import InputError
 from memnotify.files import writing
 from memnotify.jsontext import dump, parse
@@ -23,7 +24,6 @@ from memnotify.places import CAMPAIGNS, PATCHES
 from memnotify.run.shards import read_durations
 from memnotify.series.apply import read_tree
 from memnotify.series.revision import load_revision
-from memnotify.store import digest_tree
 
 Capture = pytest.CaptureFixture[str]
 

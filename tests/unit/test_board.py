@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from memnotify.model import Finding, Outcome
 from memnotify.report.board import LineBoard, open_board
 from memnotify.report.live import LiveBoard
@@ -48,7 +49,8 @@ def test_lines() -> None:
     ]
 
 
-def test_live_keeps_what_is_finished_and_shows_what_runs() -> None:
+def test_live_keeps_what_is_finished_and_shows_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, force_interactive=True)
     board = open_board(console)

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from memnotify import host
 from memnotify.axes import AXES, POINT
@@ -16,6 +18,7 @@ from memnotify.model import Outcome
 from memnotify.report.page.gather import _origin
 from memnotify.results import dataset, folder
 from memnotify.results.folder import RunFolder
+from memnotify.results.looked import Looked
 from memnotify.results.manifest import Manifest, Move
 from memnotify.results.verdict import Verdict
 
@@ -174,3 +177,41 @@ def test_a_cell_that_moved_names_its_hosts_and_why(
     assert f"ran on {host.machine()}; moved from nodeb: host-lost: no word from it" in out
     assert _origin(moved)["moved"] == "from nodeb: host-lost: no word from it"
     assert _origin(Manifest(outcome=Outcome()))["moved"] is None
+
+
+def test_a_dataset_of_another_version_lacks_columns(run: RunFolder) -> None:
+    for file in (run.path / "results").iterdir():
+        table = pq.read_table(file)
+        pq.write_table(table.select(["id", "verdict", "files"]), file)
+    looked = Looked.at(run)
+    assert [verdict.figures["wakeups"] for verdict in looked.verdicts()] == list(range(CELLS))
+    assert looked.overview("cell2").outcome.ok and looked.reaction("cell2") is None
+
+
+def test_the_ids_are_those_of_the_plan(run: RunFolder, tmp_path: Path) -> None:
+    assert run.ids() == [row.id for row in run.plan()]
+    rows = [{"id": "../..", "name": "n", "source": None, "inputs": "{}"}]
+    pq.write_table(pa.Table.from_pylist(rows), run.path / "plan.parquet")
+    for read in (run.ids, run.plan):
+        with pytest.raises(InputError, match=r"is not the id of a cell"):
+            read()
+
+
+def test_what_all_cells_say_is_read_once(run: RunFolder) -> None:
+    moved = Manifest(
+        outcome=Outcome(),
+        host=host.machine(),
+        versions={"qemu": "7.2"},
+        digests={"kernel": "k"},
+        kernel={"facts": {"version": "6.1", "patches": ["one"], "config": "long"}},
+    )
+    run.begin(b"", rows())
+    for cell_id in ("cell1", "cell4"):
+        with run.draft(cell_id) as draft:
+            run.publish(cell_id, draft, manifest=moved, verdict=made(cell_id, 1))
+    run.finish()
+    looked = Looked.at(RunFolder(run.path))
+    first, second = looked.overview("cell1"), looked.overview("cell4")
+    assert first is second and first.host == host.machine()
+    assert first.overview() == moved.overview()
+    assert first.kernel == {"facts": {"version": "6.1", "patches": ["one"]}}

@@ -18,7 +18,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.run.executors import delivery
 from memnotify.store import MANIFEST, Artifact, Store
 
-from tests.support.lab import wait_for
+from tests.support.processes import wait_for
 
 TEXT = b"0123456789abcdef"
 

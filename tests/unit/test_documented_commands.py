@@ -12,7 +12,7 @@ import pytest
 from memnotify import places
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.scenario_schema import ScenarioTable
-from memnotify.cli.main import parser
+from memnotify.cli.main import COMMANDS, parser
 
 from tests.support.prose import documents
 
@@ -49,6 +49,13 @@ def test_a_command_that_a_page_shows_can_be_typed(
         parser().parse_args(words)
     except SystemExit as end:
         assert end.code == 0, f"{page}: {line}: {capsys.readouterr().err}"
+
+
+def test_the_reference_lists_every_command() -> None:
+    listed = set(
+        re.findall(r"^memnotify (\w+)", (DOCS / "reference/commands.md").read_text(), re.M)
+    )
+    assert listed == COMMANDS.keys()
 
 
 def test_the_commands_are_found() -> None:

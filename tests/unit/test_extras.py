@@ -27,7 +27,7 @@ WITHOUT = (
     "pytest",
     "scipy",
 )
-NEED_ONE = ("memnotify.plugin", "memnotify.report.overlay", "memnotify.run.executors.dask_")
+NEED_ONE = ("memnotify.plugin", "memnotify.report.plots.overlay", "memnotify.run.executors.dask_")
 # Import all of the package except the modules that need an extra; where one is found is None.
 IMPORT_ALL = f"""\
 import importlib, pkgutil, sys

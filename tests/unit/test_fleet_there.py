@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from memnotify.run.fleet import there
 
+from tests.support.processes import alive
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -121,14 +123,6 @@ time.sleep(60)
 """
 
 
-def runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
-
-
 def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
     here, _ = begun(home, "f1")
     words = [sys.executable, "-c", FAMILY]
@@ -145,7 +139,7 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
     while not log.read_text().strip() and time.monotonic() < until:
         time.sleep(0.05)
     child = int(log.read_text())
-    assert runs(pid) and runs(child)
+    assert alive(pid) and alive(child)
     bystander = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)"],
         env={**os.environ, "MEMNOTIFY_FLEET": "f11"},
@@ -154,7 +148,7 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
         looked = there.look({"here": str(here), "id": "f1"})
         assert looked == {"processes": 2, "log": f"{child}\n"}
         assert end(here, "f1") == {"processes": 0, "left": False}
-        assert not runs(pid) and not runs(child)
+        assert not alive(pid) and not alive(child)
         assert bystander.poll() is None
     finally:
         bystander.kill()

@@ -65,6 +65,12 @@ def test_texts_are_known_by_their_type_or_the_name_of_their_file(
     assert found == ([PartText(lines=tuple(DIFF.split("\n")), name=name)] if taken else [])
 
 
+def test_a_name_that_cannot_be_decoded_is_none() -> None:
+    disposition = "Content-Disposition: attachment; filename*=idna''a%FF.patch\n"
+    (text,) = texts_of(mail(part("text/plain", DIFF, disposition)), MAIL)
+    assert text.name == ""
+
+
 def test_a_mail_of_one_part_is_its_own_text() -> None:
     assert lines_of(email.message_from_string("Subject: a\n\none\ntwo\n")) == [["one", "two", ""]]
 
@@ -154,6 +160,8 @@ def test_line_ends_of_the_transport_are_taken_off_and_those_of_the_file_are_not(
     assert lines_of(mail(encoded(own.encode(), "text/plain"))) == [own.split("\n")]
     marked = b"\xef\xbb\xbfone"
     assert lines_of(mail(encoded(marked, "text/plain; charset=utf-8"))) == [["one"]]
+    wide = "\ufeffone".encode("utf-16-le")
+    assert lines_of(mail(encoded(wide, "text/plain; charset=utf-16le"))) == [["one"]]
 
 
 def test_a_line_that_no_mail_has_is_refused() -> None:
@@ -161,8 +169,9 @@ def test_a_line_that_no_mail_has_is_refused() -> None:
         texts_of(mail(encoded(b"x" * 4001, "text/plain")), MAIL)
     assert caught.value.file == MAIL
     page = encoded(b"<pre>" + b"x" * (4 << 20) + b"</pre>", "text/html")
-    with pytest.raises(InputError, match="too large for a page"):
+    with pytest.raises(InputError, match="too large for a page") as caught:
         texts_of(mail(page), MAIL)
+    assert caught.value.file == MAIL
 
 
 @pytest.mark.parametrize(
@@ -170,6 +179,7 @@ def test_a_line_that_no_mail_has_is_refused() -> None:
     [
         (["a ", "b"], False, ["a b"]),
         (["a ", "b"], True, ["ab"]),
+        (["one ", "two"], True, ["onetwo"]),
         (["a ", "b ", "c", "d"], False, ["a b c", "d"]),
         ([" a", "  b"], False, ["a", " b"]),
         ([" a ", "  b"], False, ["a  b"]),

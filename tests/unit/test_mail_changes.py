@@ -168,6 +168,13 @@ def test_hunks_at_the_ends_of_a_file() -> None:
             "a\nb\nc",
         ),
         ("a\r\nb", "@@ -2 +2,2 @@\n b\n+c", [" a\r", "-b", NO_END, "+b\r", "+c"], "a\r\nb\r\nc\n"),
+        (
+            "a\r\nb\r\nc",
+            "@@ -3 +3,2 @@\n c\n+d",
+            [" a\r", " b\r", "-c", NO_END, "+c\r", "+d"],
+            "a\r\nb\r\nc\r\nd\n",
+        ),
+        ("a", "@@ -1 +1,2 @@\n a\n+b", ["-a", NO_END, "+a", "+b"], "a\nb\n"),
     ],
 )
 def test_a_last_line_without_an_end(tree: str, hunk: str, diff: list[str], new: str) -> None:
@@ -215,7 +222,9 @@ def test_the_header_of_git_is_passed_on_with_our_names() -> None:
     assert header("a.c", None) == ["deleted file mode 100644", "index e69de29..0000000"]
     new = ["new file mode 100755", "index 0000000..e69de29"]
     assert header(None, "a.c", *new) == new
-    assert header("a.c", None, "deleted file mode 100755")[:1] == ["deleted file mode 100755"]
+    assert header("a.c", None, "deleted file mode 100755") == [
+        *("deleted file mode 100755", "index e69de29..0000000")
+    ]
     for mode in ("120000", "160000", "100600"):
         with pytest.raises(InputError, match=rf"^a.c would get mode {mode} ") as caught:
             header(None, "a.c", f"new file mode {mode}")
@@ -245,9 +254,21 @@ def test_the_nearest_line_above_gives_the_text_behind_the_numbers() -> None:
     tree = text(["int  f(x)", *NUMBERS[:5], "int f(x);", *NUMBERS[5:], "int   f(x)"])
     file = opened(tree, "@@ -20,1 +20,1 @@ intf(x)\n-line 18\n+x")
     assert shown(file)[0].endswith("@@ int f(x)")
+    # Only what is above the hunk counts, from the line directly above it to the first one.
+    file = opened(tree, "@@ -8,1 +8,1 @@ intf(x)\n-line 6\n+x")
+    assert shown(file)[0].endswith("@@ int f(x)")
+    file = opened(tree, "@@ -7,1 +7,1 @@ intf(x)\n-int f(x);\n+x")
+    assert shown(file)[0].endswith("@@ int  f(x)")
+    file = opened(text([*NUMBERS, "int   f(x)"]), "@@ -20,1 +20,1 @@ int  f(x)\n-line 20\n+x")
+    assert shown(file)[0].endswith("@@ int f(x)")
+
+
+def test_looking_far_for_the_text_behind_the_numbers_takes_steps() -> None:
+    tree = text(["int f(x)", *[f"line {n}" for n in range(1000)]])
     with pytest.raises(TooMuchError):
-        far = text(["int f(x)", *[f"line {n}" for n in range(1000)]])
-        rebuilt(opened(far, "@@ -901,1 +20,1 @@ int f(x)\n-line 899\n+x"), effort=10)
+        rebuilt(opened(tree, "@@ -901,1 +20,1 @@ int f(x)\n-line 899\n+x"), effort=10)
+    near = rebuilt(opened(tree, "@@ -901,1 +20,1 @@ line 898\n-line 899\n+x"), effort=10)
+    assert near.hunks[0].section == "line 898"
 
 
 CR = "\r"
@@ -275,6 +296,23 @@ CR = "\r"
         # At the beginning, that of the line after.
         ("a\r\nb\r\n", "@@ -1 +1,2 @@\n+x\n a", False, [LineEnd(CR, put_back=True)]),
         ("a\r\nb\n", "@@ -1 +1,2 @@\n+x\n a", False, [LineEnd(CR, put_back=True, sure=False)]),
+        (
+            "a\nb\r\n",
+            "@@ -1 +1,2 @@\n+x\n a",
+            False,
+            [LineEnd("", put_back=True, sure=False)],
+        ),
+        # The hunk has no old line with an end: that of the line above it.
+        ("a\r\nb", "@@ -2 +2,2 @@\n b\n+x", False, [LineEnd(CR, put_back=True)]),
+        (
+            "a\nb\r\nc\n",
+            "@@ -2,0 +3 @@\n+x",
+            False,
+            [LineEnd(CR, put_back=True, sure=False)],
+        ),
+        # A CR is nothing new in a file that has one, and nothing is lost where there are none.
+        ("a\r\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\r\n b", False, [LineEnd(CR)]),
+        ("a\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\n b\r", True, [LineEnd("")]),
         # The same line again: that its CR is lost may be the change.
         (
             "a\r\nb\r\n",
@@ -285,6 +323,18 @@ CR = "\r"
         (
             "a\r\nb\r\n",
             "@@ -1,2 +1,2 @@\n-a\n b\n+a",
+            False,
+            [LineEnd(CR, put_back=True)],
+        ),
+        (
+            "a\r\nb\r\n",
+            "@@ -1,2 +1,2 @@\n-a\n-b\n+a\n+b",
+            False,
+            [LineEnd("", put_back=True, sure=False)] * 2,
+        ),
+        (
+            "a\r\nb\r\n",
+            "@@ -1,2 +1,3 @@\n a\n+ a\n b",
             False,
             [LineEnd(CR, put_back=True)],
         ),
@@ -363,6 +413,8 @@ def test_a_hunk_is_shown_in_its_whole_function() -> None:
         [*context(17, 18), "+int b;"]
     ]
     assert spans(opened("", "@@ -0,0 +1 @@\n+a", before=None)) == [["+a"]]
+    # The end of a function in the first line, such as of a file that is a piece of another.
+    assert spans(opened("}\na\nb\n", "@@ -2 +2 @@\n-a\n+x")) == [["-a", "+x", " b"]]
 
 
 def test_the_ends_of_a_function_are_not_looked_for_further_than_400_lines() -> None:

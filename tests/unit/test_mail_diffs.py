@@ -84,11 +84,46 @@ def test_files_directly_below_each_other() -> None:
     assert bodies(text) == [["--- a comment", "+++ another", " a"]]
     text = read(*HEAD, "@@ -1,2 +1,2 @@", " a", *OTHER)
     assert bodies(text) == [[" a"], ["-x", "+y"]]
+    body = ["--- a comment", " a", " b", "+++ another", "+x"]
+    assert bodies(read(*HEAD, "@@ -1,9 +1,9 @@", *body)) == [body]
+    text = read(*HEAD, *HUNK, *(f"> {line}" for line in OTHER))
+    assert (bodies(text), len(text.prose)) == ([HUNK[1:]], 1)
     text = read(*HEAD, "@@ -1,9 +1,9 @@", " a", *OTHER)
     assert bodies(text) == [[" a"], ["-x", "+y"]]
 
 
+NO_END = "\\ No newline at end of file"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "body"),
+    [
+        ("-1,2 +1,2", [" a", "--- a comment", "+++ another"]),
+        ("-1,3 +1,2", ["--- a comment", "+++ another", " a", "-b"]),
+        ("-1,2 +1,3", ["--- a comment", "+++ another", " a", "+b"]),
+        ("-1 +1", ["--- a comment", NO_END, "+++ another", NO_END]),
+    ],
+)
+def test_lines_that_are_counted_are_no_header(numbers: str, body: list[str]) -> None:
+    for below in ([], ["-- ", "2.1"]):
+        assert bodies(read(*HEAD, f"@@ {numbers} @@", *body, *below)) == [[*body, *below]]
+
+
+@pytest.mark.parametrize("numbers", ["-1,9 +1,9", "-1,2 +1,9"])
+def test_a_hunk_that_lacks_lines_ends_at_the_next_header(numbers: str) -> None:
+    text = read(*HEAD, f"@@ {numbers} @@", " a", *OTHER[:2])
+    assert bodies(text) == [[" a"]]
+    assert [(found.line, found.message) for found in text.broken] == [
+        (5, "the mail ends in the header of a/mm/b.c")
+    ]
+
+
 def test_a_line_without_a_sign_is_not_counted() -> None:
+    text = read(*HEAD, "@@ -1,2 +1,3 @@", "+a", "wrapped", "Index: mm/b.c", *OTHER)
+    assert bodies(text) == [["+a", "wrapped"], ["-x", "+y"]]
+    # A lone sign is the end of a line that was wrapped.
+    text = read(*HEAD, "@@ -1,2 +1,3 @@", "+a", "\\", "--- c/d", "+++ c/d", " e")
+    assert bodies(text) == [["+a", "\\"]]
     body = ["+a", "wrapped", "+++ b/mm/c.c", "--- a/mm/c.c", "+d"]
     assert bodies(read(*HEAD, "@@ -0,0 +1,3 @@", *body)) == [body]
 
@@ -185,14 +220,45 @@ def test_wrapped_headers_are_put_together() -> None:
     assert read("", *dated, "00:00:00", "+0900", *HUNK).diffs == ()
     text = read("", "diff --git a/mm/a.c", "b/mm/a.c", GIT[1], *HEAD, *HUNK)
     assert (only(text).git, only(text).line, text.wrapped) == (True, 2, (1,))
+    assert only(text).blobs == ("1111111", "2222222")
+    quoted = ["diff --git a/mm/a.c ", "b/mm/a.c", GIT[1], *HEAD, *HUNK]
+    for margin in ("", "> "):
+        text = read(*(margin + line for line in quoted))
+        assert (only(text).git, only(text).blobs) == (True, ("1111111", "2222222"))
+    text = read("", *dated, "00:00:00 +0900", HUNK[0])
+    assert (len(text.diffs), text.wrapped) == (1, (1, 3))
     text = read(*HEAD, "@@ -10,3 +12,3 @@ static int", "f(void)", *HUNK[1:])
     assert (bodies(text), text.wrapped) == ([["f(void)", *HUNK[1:]]], ())
+    text = read(*HEAD, "@@ -10,3", "+12,3 @@")
+    assert (bodies(text), text.wrapped) == ([[]], (2,))
+    assert bodies(read(*HEAD, *HUNK, "@@ -10,3")) == [[*HUNK[1:], "@@ -10,3"]]
     text = read(*HEAD, "@@ -10,3", "+12,3 @@ f(void)", *HUNK[1:])
     assert (bodies(text), text.wrapped) == ([HUNK[1:]], (2,))
     assert only(text).hunks[0].section == "f(void)"
 
 
-@pytest.mark.parametrize("line", ["diff -up a b", "$ git diff", "Index: mm/a.c", "=" * 67])
+@pytest.mark.parametrize("below", [[], ["Text."], ["Text.", "More."]])
+def test_the_names_of_a_file_without_a_hunk_are_no_diff(below: list[str]) -> None:
+    text = read("", *HEAD, *below)
+    assert (text.diffs, text.wrapped) == ((), ())
+
+
+def test_names_with_blanks() -> None:
+    git = "diff --git a/mm/a b.c b/mm/a b.c"
+    diff = only(read(git, GIT[1], "--- a/mm/a b.c", "+++ b/mm/a b.c", *HUNK))
+    assert (diff.before, diff.after, diff.git) == ("a/mm/a b.c", "b/mm/a b.c", True)
+    diff = only(read(git, "old mode 100644", "new mode 100755"))
+    assert (diff.before, diff.after, diff.hunks) == ("a/mm/a b.c", "b/mm/a b.c", ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("diff -up a b", "$ git diff", "Index: mm/a.c", "=" * 67),
+        # An archive may have indented it, or quoted it in another way than the diff.
+        *(" Index: mm/a.c", "> Index: mm/a.c"),
+    ],
+)
 def test_what_a_program_writes_above_a_diff_is_no_message(line: str) -> None:
     for between in range(6):
         text = read("A message.", line, *["-"] * between, *HEAD, *HUNK)
@@ -213,7 +279,7 @@ def test_a_binary_diff_is_refused_at_its_line() -> None:
         (["", BINARY], 2),
         (["", f"> {BINARY}"], 2),
     ):
-        with pytest.raises(InputError, match="a binary diff") as caught:
+        with pytest.raises(InputError, match=r": a binary diff \(only text") as caught:
             read(*lines)
         assert (caught.value.line, caught.value.file) == (line, "mail")
         assert caught.value.hint == "only text can be restored"
@@ -270,3 +336,50 @@ def test_a_header_that_has_lost_its_diff_is_told() -> None:
         assert [(found.line, found.message) for found in text.broken] == [
             (9, "the mail ends in the header of b/mm/c.c")
         ]
+
+
+def broken(*lines: str) -> list[tuple[int, str]]:
+    return [(found.line, found.message) for found in read(*lines).broken]
+
+
+def test_diffs_that_are_not_unified_are_told() -> None:
+    context = ["*** a/f.c", "--- b/f.c", "*" * 15, "*** 1,2 ****", "  a"]
+    assert broken("Text.", *context) == [(4, "a context diff, as diff -c makes it")]
+    assert broken(*HEAD, *HUNK, *context) == [(10, "a context diff, as diff -c makes it")]
+    normal = ["5c5", "< a", "---", "> b"]
+    assert broken("Text.", *normal) == [(2, "a diff without context")]
+    # Beside a diff that can be read, the message may show one.
+    assert broken("Text.", *normal, "", *HEAD, *HUNK) == []
+    assert broken(*HEAD, *HUNK, "diff --cc f.c") == [(8, "a combined diff of a merge")]
+
+
+def test_a_wrapped_line_of_git_whose_diff_is_lost() -> None:
+    lost = "a diff of which the --- line, the +++ line or the first @@ line is lost"
+    half = "diff --git a/mm/c.c"
+    for margin in ("", "> "):
+        lines = [*HEAD, *HUNK, half, "b/mm/c.c", "", "-- "]
+        text = read(*(margin + line for line in lines))
+        assert [(found.line, found.message) for found in text.broken] == [(8, lost)]
+        assert text.wrapped == ()
+    assert read("Text.", half).diffs == ()
+    assert broken(*HEAD, *HUNK, half) == [(8, "the mail ends in the header of a/mm/c.c")]
+
+
+def test_the_date_of_no_file() -> None:
+    for date, dateless in (("1970-01-01 00:00:00.000000000 +0000", True), ("2008-01-15", False)):
+        assert only(read(HEAD[0], f"{HEAD[1]}\t{date}", *HUNK)).dateless is dateless
+
+
+def test_text_that_only_looks_like_a_part_of_a_diff() -> None:
+    assert broken("@@ -1 +1 @@", "", *HEAD, *HUNK) == [(1, "a hunk of no file")]
+    assert broken("    @@ -1 +1 @@", "", *HEAD, *HUNK) == []
+    lines = ["+++ b/mm/c.c", "", *HEAD, *HUNK]
+    said = [(1, "a +++ line without its --- line")]
+    assert broken(*(f"> {line}" for line in lines)) == said
+    assert broken("> X+++ b/mm/c.c", *(f"> {line}" for line in lines[1:])) == []
+
+
+def test_a_header_that_needs_no_hunks_may_end_a_mail() -> None:
+    deleted = ["diff --git a/mm/c.c b/mm/c.c", "deleted file mode 100644"]
+    assert broken(*HEAD, *HUNK, *deleted) == []
+    assert broken(*HEAD, *HUNK, "", *deleted, "", "") == []

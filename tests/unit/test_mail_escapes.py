@@ -44,14 +44,21 @@ class Chooser:
 
 
 def read(
-    given: Mail, tree: str = TREE, choose: Chooser | None = None
+    given: Mail, tree: str = TREE, choose: Chooser | None = None, proven: Sequence[str] = ()
 ) -> tuple[list[str], list[Repair]]:
-    """Return the lines of the hunk, and the repairs."""
+    """Return the lines of the hunk, and the repairs.
+
+    An index line confirms a text if the last line of its last hunk is one of `proven`.
+    """
 
     def open_files(text: Text) -> list[OpenFile]:
         return [OpenFile(diff, "f", "f", Lines.of(tree.encode())) for diff in text.diffs]
 
-    signs = Signs(mail=given, open_files=open_files, error=Account(given).error, choose=choose)
+    def confirms(files: Sequence[OpenFile]) -> bool:
+        return not files or files[-1].diff.hunks[-1].body[-1].text in proven
+
+    error = Account(given).error
+    signs = Signs(mail=given, open_files=open_files, error=error, choose=choose, proven=confirms)
     text, repairs = signs.read()
     return [line.text for line in text.diffs[0].hunks[0].body], repairs
 
@@ -68,6 +75,7 @@ def read(
         ),
         # Every line that was added is the same: then it does not matter.
         ([" x &lt; y", "+\tg();"], [" x < y", "+\tg();"], [DECODED]),
+        ([" x &amp;lt; y", "+\tg();"], [" x < y", "+\tg();"], [DECODED]),
         # C has no entities.
         ([" else", "+if (a &lt; c)"], [" else", "+if (a < c)"], [GUESSED]),
         ([" else", "+f(&amp;a);"], [" else", "+f(&a);"], [GUESSED]),
@@ -119,6 +127,61 @@ def test_what_nothing_decides_is_asked() -> None:
     assert chooser.asked == [Question(said, ("+&lt;p&gt;", "+<p>"))]
 
 
+def test_an_index_line_proves_whose_the_entities_are() -> None:
+    given = mail(" else", "+f(&amp;a);")
+    assert read(given, proven=["+f(&amp;a);"]) == ([" else", "+f(&amp;a);"], [])
+    assert read(given, proven=["+f(&a);"]) == ([" else", "+f(&a);"], [DECODED])
+    # It says nothing of those that are in the message, or if it confirms no text.
+    given = mail(" else", "+f();", head=["&lt;ada@example.org&gt;"])
+    assert read(given, proven=["+f();"]) == ([" else", "+f();"], [DECODED])
+    given = mail(" else", "+f(&amp;a);")
+    both = ["+f(&amp;a);", "+f(&a);"]
+    assert read(given, proven=both) == ([" else", "+f(&a);"], [GUESSED])
+
+
+def test_an_index_line_proves_whose_odd_blanks_are() -> None:
+    given = mail(" else", f"+g({NBSP});")
+    assert read(given, proven=[f"+g({NBSP});"]) == ([" else", f"+g({NBSP});"], [])
+    assert read(given, proven=["+g( );"]) == ([" else", "+g( );"], [BLANKS])
+    # An archive that inserts them into the message inserts them into the diff.
+    given = mail(" else", "+g();", head=[f"a{NBSP}b"])
+    assert read(given, proven=["+g();"]) == ([" else", "+g();"], [])
+    given = mail(" else", f"+g({NBSP}&amp;a);")
+    assert read(given, proven=["+g( &a);"]) == ([" else", "+g( &a);"], [DECODED, BLANKS])
+    assert read(given, proven=[f"+g({NBSP}&a);"]) == ([" else", f"+g({NBSP}&a);"], [DECODED])
+    # Only what has a diff can be confirmed.
+    lines = ["--- a/a.c", "+++ b/a.c", "@@ -1,9 +1,9 @@", " else", f"+g({NBSP});"]
+    quoted = levels_of([f"&gt; {line}" for line in lines])
+    given = Mail(source="mail", sha256="", levels=quoted, first=10)
+    assert read(given, proven=[f"+g({NBSP});"]) == ([" else", f"+g({NBSP});"], [DECODED])
+
+
+def test_a_line_that_is_added_only_if_its_sign_was_escaped_is_asked_for() -> None:
+    given = mail(" else", "&#43;x;")
+    chooser = Chooser()
+    assert read(given, choose=chooser) == ([" else", "+x;"], [DECODED])
+    said = "is this in an added line the patch's or the archive's?"
+    assert chooser.asked == [Question(said, ("", "+x;"))]
+
+
+def test_entities_that_stay_in_code_however_often_it_is_decoded() -> None:
+    with pytest.raises(InputError, match="is &amp; in an added line"):
+        read(mail(" else", "+f(&amp;a, &#1;);"))
+
+
+def test_what_no_reading_can_restore_is_refused_at_its_line() -> None:
+    with pytest.raises(InputError, match="a binary diff") as caught:
+        read(mail(" else", "+x", head=["diff --git a/x b/x", "Binary files a/x and b/x differ"]))
+    assert (caught.value.file, caught.value.line) == ("mail", 11)
+
+
+def test_a_mail_without_a_diff() -> None:
+    given = Mail(source="mail", sha256="", levels=((f"Text.{NBSP}", "--- a/a.c"),), first=1)
+    signs = Signs(mail=given, open_files=lambda text: [], error=Account(given).error, choose=None)
+    text, repairs = signs.read()
+    assert (text.head, text.diffs, repairs) == (("Text. ", "--- a/a.c"), (), [BLANKS])
+
+
 @pytest.mark.parametrize("mark", [NBSP, ZERO, "\u2060", "\ufeff", "\u00ad"])
 def test_odd_blanks_of_an_archive(mark: str) -> None:
     shown = " " if mark == NBSP else ""
@@ -162,6 +225,20 @@ def test_a_wide_blank_is_no_archives() -> None:
     assert read(mail(f" else{WIDE}", f"+\tg({WIDE});"))[0] == [" else ", "+\tg( );"]
 
 
+def test_a_patch_may_insert_an_odd_blank() -> None:
+    tree = "f( );\ng();\n"
+    body = ["-f( );", f"+f({NBSP});", "+g();"]
+    assert read(mail(*body), tree) == (body, [])
+    # Another line shows that they are the archive's.
+    given = mail(*body, f" g();{NBSP}")
+    assert read(given, tree) == (["-f( );", "+f( );", "+g();", " g(); "], [BLANKS])
+
+
+def test_an_added_line_is_no_line_of_the_tree_that_looks_like_it() -> None:
+    body = [" else", f'+ "{NBSP}";']
+    assert read(mail(*body), 'else\n+ "";\n') == (body, [left(NBSP)])
+
+
 def test_marks_are_decided_one_by_one() -> None:
     given = mail(f" else{NBSP}", f'+g("{NBSP}{ZERO}");')
     assert read(given) == ([" else ", f'+g(" {ZERO}");'], [BLANKS, left(ZERO)][::-1])
@@ -170,6 +247,9 @@ def test_marks_are_decided_one_by_one() -> None:
 def test_comments_are_no_code() -> None:
     for hunk in (
         ["+/*", f"+{ZERO}", "+*/"],
+        ["+/*", f"+  {ZERO}"],
+        [" /*", " a", f"+{ZERO}"],
+        ["/* a", f"+{ZERO}"],  # its blank is lost
         ["+/* a", f"+ * {ZERO}", "+ */"],
         [" /*", f"+{ZERO}", "-*/", "+*/"],
         [" /*", "- */", f"+{ZERO}", "+*/"],
@@ -196,6 +276,12 @@ def test_code_is_looked_for_in_all_files_of_a_mail() -> None:
     ).read()
     assert [line.text for line in text.diffs[1].hunks[0].body] == [" else", "+f(&a);"]
     assert repairs == [GUESSED]
+
+
+def test_the_code_of_a_new_file() -> None:
+    lines = ["--- /dev/null", "+++ b/a.c", "@@ -0,0 +1 @@", "+f(&amp;a);"]
+    given = Mail(source="mail", sha256="", levels=levels_of(lines), first=1)
+    assert read(given, "") == (["+f(&a);"], [GUESSED])
 
 
 def test_odd_blanks_beside_a_diff_without_hunks() -> None:

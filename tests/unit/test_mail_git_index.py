@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Lines, OpenFile
-from memnotify.mailpatch.git_index import confirmed, is_stated
+from memnotify.mailpatch.git_index import confirmed, is_result, is_stated
 from memnotify.mailpatch.raw import Line, RawDiff, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
 
@@ -58,6 +58,26 @@ def test_a_digest_counts_if_the_old_file_is_the_one_that_is_stated(
     blobs: tuple[str, str], before: str | None, after: str | None, stated: bool
 ) -> None:
     assert is_stated(opened([], blobs, before=before, after=after)) is stated
+
+
+@pytest.mark.parametrize(
+    ("blobs", "before", "after", "result"),
+    [
+        (("1234567", digest(OLD)[:7]), "f", "f", True),
+        (("1234567", digest(OLD)), "f", "g", True),
+        (("1234567", "7654321"), "f", "f", False),
+        (("1234567", ""), "f", "f", False),
+        ((digest(OLD)[:7], digest(OLD)[:7]), "f", "f", False),
+        # Of two abbreviations that both fit, neither shows anything.
+        ((digest(OLD)[:8], digest(OLD)[:7]), "f", "f", False),
+        (("0000000", digest(b"")), None, "f", False),
+        (("1234567", digest(OLD)[:7]), "f", None, False),
+    ],
+)
+def test_a_file_is_the_result_if_its_digest_is_that_of_the_new_file(
+    blobs: tuple[str, str], before: str | None, after: str | None, result: bool
+) -> None:
+    assert is_result(opened([], blobs, before=before, after=after)) is result
 
 
 ADDED = ['say("a b c", "d e");', "int two;"]

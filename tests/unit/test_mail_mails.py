@@ -1,43 +1,16 @@
-"""The mails in the bytes of a file: raw, in an mbox, in a page, with attachments."""
+"""The mails in the bytes of a file: raw, in an mbox, attached, several in one."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from pathlib import Path
 
 import pytest
 from memnotify.errors import InputError
-from memnotify.mailpatch.mail import Mail, headers_of, mails_of, placed, read_mails
+from memnotify.mailpatch.mail import headers_of, mails_of, placed, read_mails
 from memnotify.mailpatch.transfer import UNDECODED
 
-PATH = Path("mails")
-DIFF = ["--- a/f.c", "+++ b/f.c", "@@ -1 +1 @@", "-old", "+new"]
-OTHER = ["--- a/g.c", "+++ b/g.c", "@@ -1 +1 @@", "-a", "+b"]
-HEADERS = {
-    "From": "Ada <ada@example.org>",
-    "Date": "Tue, 15 Jan 2008 10:00:29 +0900",
-    "Subject": "[PATCH 1/2] one",
-    "Message-Id": "<1@example.org>",
-}
-
-
-def head(**more: str) -> list[str]:
-    fields = {**HEADERS, **{name.replace("_", "-"): value for name, value in more.items()}}
-    return [f"{name}: {value}" for name, value in fields.items()]
-
-
-def data_of(*lines: str) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def only(data: bytes) -> Mail:
-    (mail,) = mails_of(data, PATH)
-    return mail
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+from tests.support.raw_mails import DIFF, HEADERS, OTHER, PATH, data_of, digest, head, only
 
 
 def test_a_raw_mail() -> None:
@@ -47,7 +20,7 @@ def test_a_raw_mail() -> None:
     assert mail.lines == ("A message.", "", *DIFF, "")
     assert mail.levels == (mail.lines,)
     assert (mail.first, mail.undone, mail.doubts, mail.place) == (6, (), (), None)
-    assert mail.provenance == ()
+    assert (mail.provenance, mail.stated) == ((), None)
     assert mail.subject == "[PATCH 1/2] one"
     assert only(data_of("From: a", "To: b", "", *DIFF)).subject == ""
 
@@ -67,6 +40,7 @@ def test_headers_are_read_as_mailers_write_them() -> None:
     }
     assert mail.provenance == ("X-Memnotify-Source: a.mbox", "X-Memnotify-Repair: decoded")
     assert headers_of(data_of(*block, "", "Subject: below")) == mail.headers
+    assert headers_of(data_of("From: a", "", "Date: x", "", "Text.")) == {"From": "a"}
     crlf = data_of(*block, "", "").replace(b"\n", b"\r\n")
     assert headers_of(crlf) == mail.headers
     long = only(data_of("From: a", f"Subject: {'x' * 2000}", "", *DIFF))
@@ -87,6 +61,7 @@ def test_an_mbox_has_a_mail_below_each_from_line() -> None:
     assert (first.headers["Subject"], second.headers["Subject"]) == ("[PATCH 1/2] one", "two")
     assert first.lines == ("From here", ">From there", *DIFF, "", "")
     assert (first.first, second.first) == (7, 21)
+    assert (first.source, second.source) == ("mails", "mails")
     assert (first.sha256, second.sha256) == (digest(line + one), digest(line + two))
     assert second.lines == (*OTHER, "")
 
@@ -107,6 +82,31 @@ def test_what_is_no_header_shows_the_text_of_a_page() -> None:
     assert only(raw).headers == HEADERS
     # Its line is counted nevertheless.
     assert only(raw).first == 9
+    between = [*head()[:2], "no header", *head(MIME_Version="1.0")[2:], "", *DIFF]
+    assert only(data_of(*between)).headers == HEADERS
+    blank = [*head(), "Content-Type : text/plain; name=a:b", "no header", "", *DIFF]
+    assert only(data_of(*blank)).headers == HEADERS
+
+
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_what_is_no_header_does_not_hide_how_a_mail_is_encoded(blank: str) -> None:
+    fields = [
+        *("Content-Type: text/plain;", f"{blank}charset=koi8-r"),
+        *("no header", "Content-Transfer-Encoding: base64"),
+    ]
+    letters = base64.b64encode(data_of(*DIFF) + b"+\xc1").decode()
+    mail = only(data_of(*head(), *fields, "", letters))
+    assert (mail.lines, mail.undone) == ((*DIFF, "+\u0430"), ("base64",))
+
+
+def test_an_archive_in_a_mail_is_refused_with_the_mail() -> None:
+    packed = base64.b64encode(b"PK\x03\x04 and more").decode()
+    kind = "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64"
+    data = multipart(part("A message."), f"{kind}\n\n{packed}")
+    for given in (data, multipart(f"Content-Type: message/rfc822\n\n{data.decode()}")):
+        with pytest.raises(InputError, match="a zip archive, not a mail") as caught:
+            mails_of(given, PATH)
+        assert caught.value.file == PATH
 
 
 def test_an_encoding_is_undone_and_then_has_no_lines_of_the_file() -> None:
@@ -115,16 +115,27 @@ def test_an_encoding_is_undone_and_then_has_no_lines_of_the_file() -> None:
     assert (mail.lines, mail.first, mail.undone) == (("x" * 60, *DIFF, ""), None, ("base64",))
     unstated = only(data_of(*head(), "", letters))
     assert (unstated.first, unstated.undone, unstated.doubts) == (None, ("base64",), ())
+    assert unstated.stated is None
     assert unstated.lines[:6] == ("x" * 60, *DIFF)
     quoted = only(data_of(*head(), "", *DIFF, "+x =3D 1;"))
     assert (quoted.undone, quoted.doubts) == (("quoted-printable",), (UNDECODED,))
     assert quoted.first is None
+    assert quoted.lines[5] == "+x = 1;"
+    assert quoted.stated is not None
+    assert (quoted.stated.lines, quoted.stated.undone) == ((*DIFF, "+x =3D 1;", ""), ())
     stated = head(Content_Transfer_Encoding="quoted-printable")
     again = only(data_of(*stated, "", *DIFF, "+x =3D3D 1;"))
     assert (again.lines[5], again.undone) == ("+x =3D 1;", ("quoted-printable",))
     doubtful = only(data_of(*head(), "", "x") + b"caf\xe9\n" + data_of(*DIFF))
     assert doubtful.doubts == ("no charset is stated",)
     assert doubtful.first == 6
+
+
+def test_what_decoding_divides_has_no_other_reading() -> None:
+    second = ["=46rom: Bo <bo@example.org>", "Subject: [PATCH 2/2] two", "", *OTHER, "+x =3D 1;"]
+    one, two = mails_of(data_of(*head(), "", "Text.", *DIFF, "", *second), PATH)
+    assert (one.stated, two.stated) == (None, None)
+    assert two.headers["From"] == "Bo <bo@example.org>"
 
 
 def multipart(*parts: str, **more: str) -> bytes:
@@ -157,8 +168,13 @@ def test_each_attached_diff_is_a_patch_named_after_its_file() -> None:
 
 def test_the_better_copy_of_a_diff_is_the_one_below() -> None:
     worse = [line.replace("-old", "-  old") for line in DIFF]
-    mail = only(multipart(part("A message.", *worse), part(*DIFF, name="a.patch")))
-    assert mail.lines == tuple(DIFF)
+    wrapped = [*DIFF[:4], "+ne", "w"]
+    for copy in (worse, wrapped):
+        mail = only(multipart(part("A message.", *copy), part(*DIFF, name="a.patch")))
+        assert mail.lines == tuple(DIFF)
+    # A text without a diff is no copy of another.
+    mail = only(multipart(part("A line."), part(*DIFF), part("A line.")))
+    assert mail.lines == ("A line.", *DIFF, "A line.")
 
 
 def test_an_attached_patch_has_its_own_headers() -> None:
@@ -170,6 +186,12 @@ def test_an_attached_patch_has_its_own_headers() -> None:
         "Subject": "[PATCH 1/2] one",  # its n/m is only here
     }
     assert (mail.lines, mail.first, mail.place) == (tuple(DIFF), None, None)
+    assert mail.source == "mails"
+    mail = only(multipart(part("See below."), part("", *own, name="a.patch")))
+    assert mail.headers["From"] == "Bo <bo@example.org>"
+    dated = ["From: Bo <bo@example.org>", "Date: now", "", *DIFF]
+    mail = only(multipart(part("See below."), part(*dated)))
+    assert (mail.subject, mail.headers["Date"]) == ("[PATCH 1/2] one", "now")
     numbered = [line.replace("[PATCH]", "[PATCH 2/2]") for line in own]
     mail = only(multipart(part("See below."), part(*numbered, name="a.patch")))
     assert mail.subject == "[PATCH 2/2] own"
@@ -201,6 +223,10 @@ def test_a_mail_that_is_attached_is_one_of_its_own() -> None:
     mail = only(data)
     assert mail.headers == {"From": "Bo <bo@example.org>", "Subject": "inner"}
     assert (mail.lines, mail.first, mail.sha256) == (tuple(DIFF), None, digest(data))
+    folded = data.replace(b"From: Bo", "From: Bö\n  von".encode())
+    assert only(folded).headers["From"] == "Bö von <bo@example.org>"
+    latin = data.replace(b"From: Bo", "From: Bö".encode("latin-1"))
+    assert only(latin).headers["From"] == "Bö <bo@example.org>"
     deep = "Content-Type: message/rfc822\n\n" * 3000 + "From: a\nSubject: b\n\nx"
     with pytest.raises(InputError, match=r"^mails: mails are nested too deeply$"):
         mails_of(data_of(*head(), deep), PATH)
@@ -224,8 +250,11 @@ def test_the_output_of_git_log_has_its_commits_in_order() -> None:
     assert (first.first, second.first) == (None, None)
     alone = only(data_of(*LOG[:13]))
     assert (alone.subject, alone.place) == ("second", None)
+    assert only(data_of(*head(), "", *LOG[:13])).place is None
     inside = mails_of(data_of(*head(), "", *LOG), PATH)
     assert [mail.place for mail in inside] == [("mails", 0), ("mails", 1)]
+    assert [mail.subject for mail in inside] == ["first", "second"]
+    assert [mail.lines for mail in inside] == [first.lines, second.lines]
 
 
 def test_a_second_block_of_headers_begins_another_patch() -> None:
@@ -233,8 +262,12 @@ def test_a_second_block_of_headers_begins_another_patch() -> None:
     one, two = mails_of(data_of(*head(), "", "Text.", *DIFF, "", *second, *OTHER), PATH)
     assert (one.headers, one.lines) == (HEADERS, ("Text.", *DIFF, ""))
     assert two.headers == {"From": "Bo <bo@example.org>", "Subject": "[PATCH 2/2] two"}
-    assert (one.first, two.first) == (6, 15)
+    assert (one.first, two.first, one.place, two.place) == (6, 15, None, None)
     assert [line for line in two.lines if line] == OTHER
+    _, more = mails_of(
+        data_of(*head(), "", *DIFF, "", *second[:2], "X-Mailer: x", "", *OTHER), PATH
+    )
+    assert more.lines == ("", *OTHER, "")
     above = [*head(Subject="Fwd: 1/2"), "", "FYI", ""]
     cover, forwarded = mails_of(data_of(*above, *second, *OTHER), PATH)
     assert cover.lines == ("FYI", "")
@@ -245,92 +278,13 @@ def test_a_second_block_of_headers_begins_another_patch() -> None:
     }
 
 
-def test_a_page_and_its_text() -> None:
-    shown = ["Subject: [PATCH] x", "From: Ada <ada@example.org>", "Date: now", "", *DIFF]
-    escaped = "\n".join(shown).replace("<", "&lt;").replace(">", "&gt;")
-    data = f"<html><body><pre>\n{escaped}\n</pre></body></html>".encode()
-    mail = only(data)
-    assert mail.headers == {
-        "Subject": "[PATCH] x",
-        "From": "Ada <ada@example.org>",
-        "Date": "now",
-    }
-    assert (mail.first, mail.undone, mail.sha256) == (None, ("HTML",), digest(data))
-    assert [line for line in mail.lines if line] == DIFF
-    text = only(data_of("lkml", *shown))
-    assert (text.headers, text.first, text.undone) == (mail.headers, 5, ())
-    latin = data.replace(b"<body>", b'<meta content="text/html; charset=koi8-r"><body>')
-    latin = latin.replace(b"+new", b"+\xc1")
-    assert "+\u0430" in only(latin).lines
-    assert only(data.replace(b"+new", b"+\xe9")).doubts == ("no charset is stated",)
-
-
-@pytest.mark.parametrize(
-    ("lines", "headers", "first"),
-    [
-        # lkml.org shows a table.
-        (
-            ["Date\tnow", "From\tAda", "Subject\t[PATCH] x"],
-            {"Date": "now", "From": "Ada", "Subject": "[PATCH] x"},
-            4,
-        ),
-        (
-            ["Date\tnow", "From\tAda", "Subject\t[Patch] x"],
-            {"Date": "now", "From": "Ada", "Subject": "[Patch] x"},
-            4,
-        ),
-        # public-inbox shows the title first, and links beside fields.
-        (
-            ["* [PATCH] x", "@ 2008-01-15  1:00 UTC Ada", "To: list"],
-            {"Subject": "[PATCH] x", "Date": "2008-01-15  1:00", "From": "Ada"},
-            3,
-        ),
-        (
-            ["* [PATCH] x", "From: Ada @ 2008-01-15  1:00 UTC (permalink / raw)"],
-            {"Subject": "[PATCH] x", "Date": "2008-01-15  1:00", "From": "Ada"},
-            3,
-        ),
-        (
-            ["[PATCH] x", "Subject: [PATCH] the whole", "Message-Id: <1@a> (raw)"],
-            {"Subject": "[PATCH] the whole", "Message-Id": "<1@a>"},
-            4,
-        ),
-        (["Subject: one", "Subject: two"], {"Subject": "one"}, 2),
-        (["Re: [PATCH] x", "From: Ada [download]"], {"Subject": "Re: [PATCH] x", "From": "Ada"}, 3),
-        (["[PATCH] x", "From: Ada", "[PATCH] y"], {"Subject": "[PATCH] x", "From": "Ada"}, 3),
-        # MARC's link is above the message.
-        (
-            ["Subject: [PATCH] x", "From: Ada", "[Download RAW message or body]"],
-            {"Subject": "[PATCH] x", "From": "Ada"},
-            4,
-        ),
-        (["Text.", "Signed-off-by: Ada", "Subject: no"], {}, 1),
-        (["Subject: x", *["-"] * 13, "From: far"], {"Subject": "x", "From": "far"}, 16),
-        (["Subject: x", *["-"] * 14, "From: far"], {"Subject": "x"}, 2),
-    ],
-)
-def test_headers_in_the_text_of_a_page(
-    lines: list[str], headers: dict[str, str], first: int
-) -> None:
-    mail = only(data_of(*lines, *DIFF))
-    assert mail.headers == headers
-    assert mail.first == first
-
-
-def test_several_pages_in_one_text() -> None:
-    page = ["Subject: [PATCH 1/2] x", "From: Ada", "", *DIFF, ""]
-    one, two = mails_of(data_of("lkml", *page, *page[:2], "", *OTHER), PATH)
-    assert [line for line in one.lines if line] == DIFF
-    assert [line for line in two.lines if line] == OTHER
-    assert (one.first, two.first) == (4, 13)
-
-
 @pytest.mark.parametrize(
     ("data", "said"),
     [
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"a\0b\n", "a binary file, not a mail"),
+        (b"PK\x03\x04 and more", "a zip archive, not a mail"),
         (b"x" * 4001, "a line of 4001 bytes, longer than in any mail"),
         (b"From ada 10:00:00 2008\n" * 2001, "more than 2,000 mails"),
     ],
@@ -361,6 +315,9 @@ def test_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file") as caught:
         read_mails(tmp_path / "none")
     assert caught.value.file == tmp_path / "none"
+    file.write_bytes(b"x" * (16 << 20))
+    with pytest.raises(InputError, match="a line of 16777216 bytes"):
+        read_mails(file)
     file.write_bytes(b"x\n" * (8 << 20) + b"x")
     large = r"^stdin: too large for mails: more than 16 MiB$"
     with pytest.raises(InputError, match=large) as caught:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from memnotify.errors import InputError
+from memnotify.mailpatch.budget import Effort
+from memnotify.mailpatch.mail import mails_of
 from memnotify.mailpatch.repairs import Question
+from memnotify.mailpatch.restore_patch import Restorer
+from memnotify.series.apply import FileState
 
 from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
 
@@ -105,6 +112,13 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
         [("EDGE", 5, "", False), ("MOVED", 5, "+11 lines", True)],
     ),
     "no context above, at the beginning": (hunk(1, NEW, line(0)), f"\tnew();\n{NUMBERED}", []),
+    "a line more than is counted": (
+        [*hunk(10, *PLAIN), "+\tmore();", *hunk(30, *LATER)],
+        with_new(13, "\tmore();")
+        .replace("\tline(11);", "\tnew();\n\tline(11);")
+        .replace("\tline(30);", "\tnew();\n\tline(30);"),
+        [("EDGE", 5, "", False), ("DISPUTED", None, "", False), ("NUMBERS", 5, "", False)],
+    ),
     "twice": (
         [*hunk(10, *PLAIN), "---", "Text", *HEAD[2:], *hunk(10, *PLAIN)],
         with_new(),
@@ -174,6 +188,34 @@ REFUSED = {
         "9: the mail has not the lines that the header of hunk 1 of 2 of mm/a.c counts, and the "
         f"next hunk or the diffstat agrees with that ({WHOLE})",
     ),
+    "applied, and the mail lacks a line": (
+        [*hunk(10, *ABOVE, line(11, "+"), line(12), old=4, new=5), *hunk(30, *LATER)],
+        f"9: the mail lacks lines in hunk 1 of 2 of mm/a.c: 4 of 5 lines are there ({WHOLE})",
+    ),
+    "more fuzz in the next hunk": (
+        [
+            *hunk(10, " \tother();", line(10), line(11), NEW, line(12), line(13), line(14)),
+            *hunk(30, " \tother();", " \tmore();", line(31), NEW, line(32), line(33), line(34)),
+        ],
+        "9: hunk 1 of 2 does not fit mm/a.c (it would with --fuzz 2)",
+    ),
+    "fuzz that does not help the next hunk": (
+        [
+            *hunk(10, " \tother();", line(10), line(11), NEW, line(12), line(13), line(14)),
+            *hunk(30, line(29), "-\tgone();", line(30)),
+        ],
+        f"10: hunk 1 of 2 does not fit mm/a.c, which has no line 'other();' ({OTHER_BASE})",
+    ),
+    "a line between two hunks": (
+        [*hunk(10, *PLAIN), "A remark.", *hunk(30, *LATER)],
+        "15: unexpected line after hunk 1 of 2 of mm/a.c: 'A remark.' (the hunk header counts "
+        "fewer lines; has the mail lost a line?)",
+    ),
+    "context below the lines that are counted": (
+        [*hunk(10, *PLAIN), " other();"],
+        "15: unexpected line after hunk 1 of 1 of mm/a.c: ' other();' (the hunk header counts "
+        "fewer lines; has the mail lost a line?)",
+    ),
     "nothing that changes": (
         hunk(10, line(9), line(10, "-"), line(10, "+"), line(11)),
         "7: changes nothing in mm/a.c: the lines that it adds are those that it removes (does the "
@@ -235,6 +277,14 @@ def test_the_user_is_asked_at_which_place() -> None:
     assert repairs(patch)[0] == ("CHOSEN", NAME, 5, "", True)
 
 
+def test_a_hunk_that_lacks_lines_is_not_asked_for() -> None:
+    one = hunk(90, " a();", "+x();", " b();", old=3, new=4)
+    mail = mail_of(*HEAD, *one, *hunk(120, " b();", "+y();", " c();"))
+    assert refusal(mail, files={NAME: TABLE}) == (
+        f"9: the mail lacks lines in hunk 1 of 2 of mm/a.c: 3 of 4 lines are there ({WHOLE})"
+    )
+
+
 def test_a_place_that_is_in_the_header_is_not_asked_for() -> None:
     mail = mail_of(*HEAD, *hunk(8, " b();", " c();", "+x();", " a();"))
     (patch,) = restored(mail, files={NAME: TABLE})
@@ -262,6 +312,33 @@ def test_the_user_is_asked_for_a_blank_of_a_wrapped_string(choice: int, blank: s
     assert ("CHOSEN", NAME, 9, "", True) in repairs(patch)
 
 
+STRINGS = (
+    'int f(void)\n{{\n\tsay(m,\n\t\t"one:    %d\\n"\n{}\t\t"two:    %d\\n",\n\t\t1,  2);\n}}\n'
+)
+
+
+@pytest.mark.parametrize(("choice", "blanks"), [(0, 1), (1, 4)])
+def test_the_user_is_asked_for_blanks_of_a_string_in_a_table(choice: int, blanks: int) -> None:
+    lines = [" say(m,", ' "one: %d\\n"', '+"six: %d\\n"', ' "two: %d\\n",', " 1, 2);", " }"]
+    mail = mail_of(*HEAD, *hunk(3, *lines))
+    said = "a string of mm/a.c may have had more blanks, as those around it have"
+    files = {NAME: STRINGS.format("")}
+    assert refusal(mail, files=files) == f"12: {said} (--interactive shows both and asks)"
+    asked: list[Question] = []
+
+    def chosen(question: Question) -> int:
+        asked.append(question)
+        return choice
+
+    (patch,) = restored(mail, files=files, choose=chosen)
+    rows = tuple(f'\t\t"six:{" " * count}%d\\n"' for count in (1, 4))
+    assert asked == [Question(said, rows)]
+    assert after(patch) == {NAME: STRINGS.format(f"{rows[choice]}\n")}
+    assert ("CHOSEN", NAME, 8, "", True) in repairs(patch)
+    assert ("LAYOUT", NAME, 8, "", False) in repairs(patch)
+    assert f"six:{' ' * blanks}%d" in after(patch)[NAME]
+
+
 def test_a_file_is_deleted_only_with_all_its_lines() -> None:
     head = ["Text.", "---", "diff --git a/mm/a.c b/mm/a.c", "deleted file mode 100644"]
     names = ["--- a/mm/a.c", "+++ /dev/null"]
@@ -271,9 +348,49 @@ def test_a_file_is_deleted_only_with_all_its_lines() -> None:
     (patch,) = restored(mail, files={NAME: whole})
     (change,) = patch.changes
     assert (change.before, change.after) == (NAME, None)
+    assert refusal(mail_of(*head), files={NAME: whole}) == (
+        "7: deletes mm/a.c without showing its lines (git format-patch -D leaves them out, and no "
+        "program can apply that; make it without -D)"
+    )
     for more, lines in ((1, "1 line"), (4, "4 lines")):
         text = whole + "\tmore();\n" * more
         assert refusal(mail, files={NAME: text}) == (
             f"7: deletes mm/a.c, which has {lines} in the tree that the patch does not remove "
             f"({OTHER_BASE})"
         )
+
+
+def test_a_quoted_patch_is_told() -> None:
+    mail = mail_of("Ada wrote:", *(f"> {text}" for text in [*HEAD, *hunk(10, *PLAIN)]))
+    (patch,) = restored(mail, files={NAME: NUMBERED})
+    assert after(patch) == {NAME: with_new()}
+    assert repairs(patch) == [("QUOTED", "", None, "", True)]
+
+
+def test_addresses_in_added_lines_that_an_archive_has_masked_are_told() -> None:
+    mail = mail_of(*HEAD, *hunk(10, *ABOVE, "+/* ada@xxxxxxxxx */", *BELOW))
+    (patch,) = restored(mail, files={NAME: NUMBERED})
+    assert repairs(patch) == [("MASKED", NAME, 8, "ada@xxxxxxxxx", True)]
+
+
+def test_a_last_line_without_an_end_is_no_repair() -> None:
+    end = "\\ No newline at end of file"
+    body = [line(38), line(39, "-"), end, NEW, end]
+    (patch,) = restored(mail_of(*HEAD, *hunk(39, *body)), files={NAME: NUMBERED[:-1]})
+    assert after(patch) == {NAME: NUMBERED.replace("\tline(39);\n", "\tnew();")}
+    assert repairs(patch) == []
+
+
+@pytest.mark.parametrize(
+    ("effort", "said"), [(1, "7: the mail's first diff"), (1000, "9: hunk 1 of 1 of mm/a.c")]
+)
+def test_a_mail_that_takes_too_long_is_refused(effort: int, said: str) -> None:
+    lines = mail_of(*HEAD, *hunk(900, " b();", " c();", "+x();", " a();"))
+    (mail,) = mails_of(lines, Path("mail"))
+    files = {NAME: FileState((TABLE * 20).encode(), 0o644)}
+    with pytest.raises(InputError) as caught:
+        Restorer(mail, files.get, effort=Effort(effort)).restore()
+    assert str(caught.value) == (
+        f"mail:{said} is too ambiguous: it can be read in too many ways (an undamaged copy of the "
+        "mail can be read in one)"
+    )

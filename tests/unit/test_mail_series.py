@@ -79,6 +79,32 @@ def test_a_patch_without_a_number_comes_after_the_others() -> None:
     assert found.said == ("m1: “more” has no n/m in its subject: after the others",)
 
 
+QUOTED_BINARY = "> Binary files a/x and b/x differ"
+
+
+def test_an_answer_to_what_cannot_be_restored_is_left_out() -> None:
+    found = series(ONE, TWO, post("Re: [PATCH 1/2] one", QUOTED_BINARY))
+    assert names(found) == ["0001-one.patch", "0002-two.patch"]
+    assert found.said == ("no diff in “Re: [PATCH 1/2] one” (m3): left out",)
+    own = post("Re: [PATCH 1/2] one", QUOTED_BINARY, "diff --git a/x b/x")
+    for third in (own, post("[PATCH 0/2] none", QUOTED_BINARY)):
+        with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
+            series(ONE, TWO, third)
+
+
+def test_mails_without_a_diff_are_named_up_to_the_third() -> None:
+    three = [post(subject, "See below.") for subject in ("a", "", "c")]
+    said = "no diff in “a” (m2), “no subject” (m3), “c” (m4)"
+    one = post("[PATCH] one", *change(5, "one()"))
+    assert series(one, *three).said == (f"{said}: left out",)
+    assert series(one, *three, three[0], three[0]).said == (f"{said} and 2 more: left out",)
+    with pytest.raises(InputError) as caught:
+        series(*three)
+    assert str(caught.value) == (
+        "m1, m2, m3: it has no diff (a diff has lines that begin with ---, +++ and @@)"
+    )
+
+
 def headers(patch: Imported | Patch) -> list[str]:
     """Return the lines about the thread in the header of a patch."""
     assert isinstance(patch, Imported)

@@ -43,6 +43,11 @@ def test_a_group_of_commands_alone_lists_them(capsys: Capture) -> None:
         ("compare x --by serie", "; did you mean series?"),
         ("show x --jsno", "(did you mean --json?)"),
         ("run x --clok virtual", "(did you mean --clock?)"),
+        ("run x --base 6.1", "unrecognized arguments: --base (did you mean --base-dir?)"),
+        ("run --prep=source x", "(did you mean --prepare?)"),
+        ("compare x --co a --js", "unrecognized arguments: --co (did you mean --columns?)"),
+        ("run x --s", "(did you mean --source or --shard or --scheduler or --stages?)"),
+        ("--base x run y", "unrecognized arguments: --base (did you mean --base-dir?)"),
     ],
 )
 def test_a_slip_of_the_pen_is_answered_in_one_line(words: str, meant: str, capsys: Capture) -> None:

@@ -15,7 +15,7 @@ from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
-from memnotify.report.overlay import save_overlay
+from memnotify.report.plots.overlay import save_overlay
 from memnotify.results.published import load_published
 from memnotify.results.published_series import SeriesTable, csv_text, curves
 from memnotify.results.verdict import Verdict

@@ -12,6 +12,7 @@ import pytest
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_inputs, plan_cells
 from memnotify.check.story import Watchers
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.own_clients import client_failures, client_notes, said_by_clients
 from memnotify.image import initramfs
@@ -115,6 +116,8 @@ def test_a_program_with_other_arguments_is_another_program(source: Path) -> None
         ('program = "wait.c", fasync = true, count = 1', "fasync: not for a program"),
         ('kind = "poll", args = ["x"], count = 1', "args has no effect without program"),
         ('program = "wait.c", wakeup_line = "woken", count = 1', "wakeup_line is for binaries"),
+        ('program = "wait.c", expect_status = 256, count = 1', "255"),
+        ('kind = "poll", expect_status = 3, count = 1', "expect_status has no effect without"),
         ('program = "gone.c", count = 1', "there is no file"),
         ('program = "more.h", count = 1', "neither a C file nor a program for Linux"),
         ('program = ".", count = 1', "Is a directory"),
@@ -337,6 +340,33 @@ def test_how_programs_ended_is_said_with_their_names() -> None:
         "client 0 (one.c) exited with status 3",
         "client 1 (two) was killed by SIGSEGV",
     ]
+
+
+def test_a_program_may_be_expected_to_end_with_a_status() -> None:
+    programs = (PROGRAMS[0], Program(name="two", digest="", expect_status=3))
+    log = log_of(
+        *((Kind.PROGRAM, client, TWO) for client in range(4)),
+        (Kind.PROGRAM, 4, ONE),
+        (Kind.EXIT, 0, {"code": 3, "op": 1}),
+        (Kind.EXIT, 1, {"code": 0, "op": 1}),
+        (Kind.EXIT, 2, {"signal": 11, "op": 1}),
+        (Kind.EXIT, 3, {"signal": 9, "sent_by_agent": 1, "op": 1}),
+        (Kind.EXIT, 4, {"code": 3, "op": 1}),
+    )
+    assert client_failures(log, programs) == [
+        "client 1 (two) exited with status 0, not 3",
+        "client 2 (two) was killed by SIGSEGV",
+        "client 4 (one.c) exited with status 3",
+    ]
+
+
+def test_the_expected_status_is_part_of_a_cell_and_0_is_as_none(source: Path) -> None:
+    ids = []
+    for more in ("", ", expect_status = 0", ", expect_status = 3"):
+        (cell,) = plan_cells(campaign(source.parent, f'program = "wait.c", count = 1{more}'))
+        ids.append(digest_value(cell_inputs(cell)))
+    assert cell.programs[0].expect_status == 3
+    assert ids[0] == ids[1] != ids[2]
 
 
 def test_a_program_that_was_stopped_has_not_failed() -> None:

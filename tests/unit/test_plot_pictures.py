@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from memnotify.check.distance import Curve, Distance
 from memnotify.model import Outcome
-from memnotify.report.overlay import overlay
 from memnotify.report.plots import palette, reactions
 from memnotify.report.plots.answers import at_once, sentence
 from memnotify.report.plots.drawing import drawn
+from memnotify.report.plots.overlay import overlay
 from memnotify.report.plots.page import page
 from memnotify.report.plots.picture import Picture
 from memnotify.report.plots.spreads import USUAL, spreads

@@ -10,8 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,20 +18,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.process import CommandFailed, CommandLog, piped, run, spawn
 from memnotify.rights import Rights
 
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def alive(pid: int) -> bool:
-    """Return whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False  # the second if it ends between open() and read()
+from tests.support.processes import alive, wait_for
 
 
 def pids(file: Path, count: int) -> list[int]:

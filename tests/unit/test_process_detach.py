@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.process import CommandLog, detach
+
+from tests.support.processes import alive, wait_for
 
 PARENT = """\
 import sys, time
@@ -22,21 +23,6 @@ words = ["sh", "-c", "echo begun; exec sleep 60"]
 print(detach(words, output=Path(sys.argv[1]), tied=sys.argv[2] == "tied"), flush=True)
 time.sleep(60)
 """
-
-
-def runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
-
-
-def until(condition: Callable[[], object]) -> None:
-    last = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < last
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("how", "outlives"), [("free", True), ("tied", False)])
@@ -50,17 +36,17 @@ def test_what_becomes_of_it_when_its_command_is_killed(
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     try:
-        until(lambda: output.exists() and output.read_text() == "begun\n")
-        assert runs(pid) and os.getsid(pid) == pid
+        wait_for(lambda: output.exists() and output.read_text() == "begun\n")
+        assert alive(pid) and os.getsid(pid) == pid
         parent.kill()
         parent.wait()
         if outlives:
             time.sleep(0.3)
-            assert runs(pid)
+            assert alive(pid)
         else:
-            until(lambda: not runs(pid))
+            wait_for(lambda: not alive(pid))
     finally:
-        if runs(pid):
+        if alive(pid):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -70,7 +56,7 @@ def test_its_environment_is_constructed_and_it_is_logged(
     monkeypatch.setenv("SECRET", "of mine")
     output, log = tmp_path / "output", tmp_path / "log"
     detach(["env"], output=output, env={"GIVEN": "a b"}, log=CommandLog(log))
-    until(lambda: output.exists() and "GIVEN=a b\n" in output.read_text())
+    wait_for(lambda: output.exists() and "GIVEN=a b\n" in output.read_text())
     assert "SECRET" not in output.read_text()
     assert '"argv": ["env"]' in log.read_text()
 

@@ -305,7 +305,9 @@ def test_a_file_with_nothing_but_lineage_promises_nothing(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("name", "base"), OURS)
 def test_patches_that_are_ours_say_so(name: str, base: str) -> None:
-    for patch in load_series(name, base).patches:
+    patches = load_series(name, base).patches
+    assert patches
+    for patch in patches:
         head = patch.path.read_text().partition("\n---\n")[0]
         assert head.startswith("From: mem_notify testbed <>\n")
         words = " ".join(head.split())

@@ -213,7 +213,7 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
         ({"v4 1/2": "posted"}, "The patches of the mails, as they were posted."),
         (
             {"v4 1/3": "another text", "v4 2/3": "posted", "v4 3/3": "another text"},
-            "The patches of the mails, with another text than was posted: 1/3, 3/3.",
+            "The patches of the mails, with a changed text: 1/3, 3/3.",
         ),
         (
             {"v4 1/2": "no digest on file", "v4 2/2": "no digest on file"},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.places import CAMPAIGNS
@@ -14,6 +16,8 @@ from memnotify.run import prepare
 from memnotify.run.base_selection import Preparing
 from memnotify.run.stages import Stage, read_stages, stage_lines, timed_in
 from memnotify.store import Store
+
+from tests.support.campaign_text import head, scenario, write
 
 
 def test_what_was_side_by_side_is_not_added_up(tmp_path: Path) -> None:
@@ -109,3 +113,25 @@ def test_a_base_is_passed_over_only_for_its_own_fault(
     kinds |= {"6.1": "unreachable", "6.12": "unreachable"}
     with pytest.raises(InfrastructureError, match=r"6\.12"):
         fetch()
+
+
+def test_who_waits_for_the_compiler_of_a_client_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.c").write_text("int main(void) { return 0; }\n")
+    text = head(base="6.1", series="none", memory_mib=64, machine="pc", scenario="idle")
+    step = 'clients = { program = "mine.c", count = 1 }'
+    write(tmp_path, text + scenario("idle", (1, step), duration_s=10))
+    cells = plan_cells(load_campaign(tmp_path / "try.toml"))
+    said: list[str] = []
+
+    def compiles(*_: object, **__: object) -> None:
+        deadline = time.monotonic() + 20
+        while not said:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    monkeypatch.setattr("memnotify.run.telling._SLOW_S", 0.05)
+    monkeypatch.setattr("memnotify.run.prepare.ensure_image", compiles)
+    prepare.build_clients(cells, Preparing(store=Store(tmp_path / "store"), say=said.append))
+    assert said == ["compiling mine.c for x86_64"]

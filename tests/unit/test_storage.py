@@ -56,6 +56,23 @@ def test_what_is_old_goes_and_what_was_used_stays(store: Store) -> None:
     assert not old.path.exists() and not tree.exists() and new.path.exists()
 
 
+def test_what_was_sent_in_part_goes_unless_somebody_waits_for_the_rest(store: Store) -> None:
+    manifest = b"{}"
+    places = {name: store.folder("incoming") / f"kernel-{name * 64}" for name in "ab"}
+    for place in places.values():
+        place.mkdir()
+        (place / "artifact.json").write_bytes(manifest)
+        (place / "bzImage").write_bytes(b"x" * 5000)
+    for path in (*places["a"].iterdir(), places["a"]):
+        os.utime(path, (OLD, OLD))
+    found = {item.key: item for item in items(store, ["incoming"])}
+    assert found.keys() == {place.name for place in places.values()}
+    assert found[places["a"].name].size >= 5000
+    assert found[places["a"].name].lock == places["a"].name  # as delivery.finish holds it
+    assert removed(store, days=0) == {places["a"].name: None, places["b"].name: "in use"}
+    assert not places["a"].exists() and places["b"].exists()
+
+
 def test_what_a_run_needs_for_a_replay_stays_and_is_named(store: Store) -> None:
     kernel, other = add(store, "kernel", "one"), add(store, "kernel", "two")
     run = Path("runs/deep/demo")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.store import Store, digest_file, digest_tree, digest_value
+from memnotify.digest import digest_file, digest_tree, digest_value
+from memnotify.store import Store
 
 INPUTS = {"b": [1, "ü"], "a": None}
 

@@ -18,7 +18,7 @@ from memnotify.model import Finding
 from memnotify.records import layout
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
-from memnotify.scenario import Scenario
+from memnotify.scenario import Program, Scenario
 
 CAPACITY = 64
 S = 10**9
@@ -28,10 +28,10 @@ SCENARIO = Scenario(name="x", start_ns=10 * S, duration_ns=40 * S, sample_ns=S, 
 class Guest:
     """Writes what a guest would write, through the file that QEMU has too."""
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: Region, *programs: Program) -> None:
         self.region = region
         self.console = SimpleNamespace(panic=None, oom=None)
-        self.view = View(region, cast(KernelConsole, self.console), SCENARIO)
+        self.view = View(region, cast(KernelConsole, self.console), SCENARIO, programs)
         self.count = 0
 
     def header(self, name: str, value: int) -> None:
@@ -40,15 +40,16 @@ class Guest:
         form, at = fields[name][:2]
         os.pwrite(self.region.fd, value.to_bytes(form.itemsize, "little"), at)
 
-    def write(self, kind: int, *value: int, commit: int | None = None) -> int:
+    def write(self, kind: int, *value: int, commit: int | None = None, client: int = 0) -> int:
         index, self.count = self.count, self.count + 1
         self.header("next", self.count)
-        self.put(index, kind, *value, commit=index + 1 if commit is None else commit)
+        commit = index + 1 if commit is None else commit
+        self.put(index, kind, *value, commit=commit, client=client)
         return index
 
-    def put(self, index: int, kind: int, *value: int, commit: int) -> None:
+    def put(self, index: int, kind: int, *value: int, commit: int, client: int = 0) -> None:
         row = np.zeros(1, layout.RECORD)
-        row["kind"], row["commit"] = kind, commit
+        row["kind"], row["commit"], row["client"] = kind, commit, client
         row["value"][0, : len(value)] = value
         at = layout.RECORDS_OFFSET + index * layout.RECORD.itemsize
         os.pwrite(self.region.fd, row.tobytes(), at)
@@ -111,6 +112,23 @@ def test_findings(
     guest.write(kind, *value)
     for _ in range(2):
         assert guest.look().findings == (() if finding is None else (finding,))
+
+
+def test_how_a_program_of_the_users_own_ends_is_a_finding_about_it() -> None:
+    with Region(CAPACITY) as region:
+        guest = Guest(
+            region, Program(name="x", digest=""), Program(name="y", expect_status=3, digest="")
+        )
+        guest.write(Kind.PROGRAM, 2, client=0)
+        guest.write(Kind.EXIT, 3, 0, 0, 1, client=0)
+        guest.write(Kind.PROGRAM, 1, client=1)
+        assert guest.look().findings == ()
+        guest.write(Kind.EXIT, 3, 0, 0, 1, client=1)
+        assert guest.look().findings == (Finding.CLIENT,)
+        guest.write(Kind.EXIT, 3, 0, 0, 1, client=2)
+        assert guest.look().findings == (Finding.AGENT, Finding.CLIENT)
+        assert [guest.view.first_of(one) for one in (Finding.CLIENT, Finding.AGENT)] == [3, 4]
+        assert guest.view.first_of(Finding.PANIC) is None
 
 
 def test_the_console_tells_of_a_panic(guest: Guest) -> None:

@@ -38,7 +38,7 @@ def programs_of(
 
 
 def _program(place: Place, run: Run, arches: Sequence[Arch]) -> Program:
-    word, args, wakeup_line = run
+    word, args, wakeup_line, expect_status = run
     if "\0" in word:
         place.refuse("a NUL character is in no name of a file")
     path = place.path.parent / Path(word).expanduser()
@@ -59,5 +59,6 @@ def _program(place: Place, run: Run, arches: Sequence[Arch]) -> Program:
         digest=digest,
         args=args,
         wakeup_line=wakeup_line,
+        expect_status=expect_status,
         path=str(path.absolute()),
     )

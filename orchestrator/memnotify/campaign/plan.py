@@ -13,12 +13,13 @@ from memnotify.campaign.row import PlanRow
 from memnotify.campaign.scenario import client_count, concrete
 from memnotify.campaign.schema import SettingTable, default_log_records
 from memnotify.campaign.seeds import varied
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
 from memnotify.guest.mailbox import scenario_to_json
 from memnotify.image.build import INITRAMFS
 from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest, MachineProfile
-from memnotify.store import Artifact, digest_value
+from memnotify.store import Artifact
 
 ID_DIGITS = 16
 
@@ -119,13 +120,15 @@ def cell_inputs(cell: Cell) -> dict[str, Any]:
 
     The locations of the kernel's source and of programs, and the kernel's options, are left out:
     keys and digests cover them. A cell without programs or without a setting has the id that it
-    would have if there were none.
+    would have if there were none, and so has a program that is to end with status 0.
     """
     # Not dataclasses.asdict(cell), which copies each step only to have the scenario replaced.
     inputs = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
     programs = [dataclasses.asdict(program) for program in inputs.pop("programs")]
     for program in programs:
         del program["path"]
+        if not program["expect_status"]:
+            del program["expect_status"]
     if not cell.setting:
         del inputs["setting"]
     request = cell.request

@@ -35,9 +35,8 @@ class PlanRow:
         """Return the row of a JSON value. Raises ValueError if it is not one."""
         if not isinstance(value, dict) or not {"id", "name"} <= value.keys():
             raise ValueError("not the plan of a run")
-        cell, name, inputs = value["id"], value["name"], value.get("inputs", {})
-        if not isinstance(cell, str) or not _ID.fullmatch(cell):
-            raise ValueError(f"{cell!r} is not the id of a cell")
+        cell = checked_id(value["id"])
+        name, inputs = value["name"], value.get("inputs", {})
         if not isinstance(name, str):
             raise ValueError(f"{name!r} is not the name of a cell")
         if not isinstance(inputs, dict):
@@ -60,3 +59,10 @@ class PlanRow:
     def value(self, axis: str) -> Value:
         """Return the value of the cell on an axis. Raises as `Axis.read` does."""
         return AXES[axis].read(self.inputs, cell_id=self.id)
+
+
+def checked_id(cell: Any) -> str:
+    """Return the id of a cell. Raises ValueError for anything that is none."""
+    if not isinstance(cell, str) or not _ID.fullmatch(cell):
+        raise ValueError(f"{cell!r} is not the id of a cell")
+    return cell

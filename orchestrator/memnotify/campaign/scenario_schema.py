@@ -108,8 +108,8 @@ _MOST_ARGS = 4_000  # bytes that the guest program reads, with the name of the p
 Argument = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
 
 
-Run = tuple[str, tuple[str, ...], str]
-"""A program as a campaign names it, its arguments, and its wakeup_line."""
+Run = tuple[str, tuple[str, ...], str, int]
+"""A program as a campaign names it, its arguments, its wakeup_line, and its expect_status."""
 
 
 class ClientsTable(Table):
@@ -126,7 +126,10 @@ class ClientsTable(Table):
     )
     wakeup_line: (
         Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00\n]*$")] | None
-    ) = _may("How a line begins by which a binary says on its standard output that it was woken.")
+    ) = _may("The beginning of the lines that a binary prints when it was woken.")
+    expect_status: Annotated[int, Field(ge=0, le=255)] | None = _may(
+        "The exit status of that program that is no finding, instead of 0."
+    )
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)] = Field(
         description='How many processes; "matrix": each value of the axis clients.'
     )
@@ -135,7 +138,7 @@ class ClientsTable(Table):
     )
     cache_mib: Mib | None = _may("MiB that each fills before it waits, or up to which it fills.")
     give_back_mib: Mib | None = _may("MiB that it frees after each wakeup.")
-    give_back_after_ms: Millis | None = _may("Milliseconds from a wakeup to that.")
+    give_back_after_ms: Millis | None = _may("Milliseconds from a wakeup until it frees them.")
     rate_mib_s: Mib | None = _may("MiB per second that it fills.")
     step_mib: Mib | None = _may("Instead of a rate: MiB that it fills at once, before a pause.")
     pause_ms: SomeMillis | None = _may("Milliseconds that it sleeps after each such step.")
@@ -170,7 +173,7 @@ class ClientsTable(Table):
 
     def _check_program(self) -> None:
         if self.program is None:
-            for key in ("args", "wakeup_line"):
+            for key in ("args", "wakeup_line", "expect_status"):
                 if self._has(key):
                     raise ValueError(f"{key} has no effect without program")
             return
@@ -215,7 +218,8 @@ class ClientsTable(Table):
         """Return which program each client runs, and how."""
         if self.program is None:
             return None
-        return self.program, tuple(self.args or ()), self.wakeup_line or ""
+        status = self.expect_status or 0
+        return self.program, tuple(self.args or ()), self.wakeup_line or "", status
 
     def _has(self, key: str) -> bool:
         return getattr(self, key) is not None
@@ -302,7 +306,7 @@ _ACTIONS = (
 class ConsoleTable(Table):
     """What people watched memory with in 2008: a loop that runs sleep, date and vmstat."""
 
-    every_s: SomeSeconds = Field(default=1.0, description="Seconds that it sleeps in a round.")
+    every_s: SomeSeconds = Field(default=1.0, description="Seconds that it sleeps in each round.")
 
 
 class DdTable(Table):
@@ -322,7 +326,7 @@ class GroupTable(Table):
     """A control group for the hogs of later steps, with an optional limit on their memory."""
 
     version: Annotated[int, Field(ge=min(GROUP_VERSIONS), le=max(GROUP_VERSIONS))] = Field(
-        description="Of control groups: 1 or 2."
+        description="The version of control groups: 1 or 2."
     )
     limit_mib: Mib | None = _may("MiB that the group may have; without it, no limit.")
 

@@ -36,7 +36,7 @@ class KernelTable(Table):
     """What the kernels of a campaign have in common."""
 
     base: Values[Name] = Field(
-        description="Files of kernels/; of several, the first on which all kernels can be built."
+        description="Bases, by name; of several, the first on which all kernels can be built."
     )
     arch: Values[ArchName] = Field(
         default_factory=lambda: [Arch.X86_64], description="Architectures of the guests."
@@ -50,7 +50,7 @@ class MatrixTable(Table):
         description="Of patches/mem_notify/, or folders, ranges of git and mails of yours, or none."
     )
     memory_mib: Values[Annotated[int, Field(ge=16, le=1_048_576)]] = Field(
-        description="MiB of RAM that a guest has."
+        description="RAM of a guest, in MiB."
     )
     clients: Values[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = Field(
         default=None, description='Numbers of clients, for client steps with count = "matrix".'

@@ -26,7 +26,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "List the cells that a campaign would run on one base: their ids, their parameters, the "
         "host memory that each takes, and how long each took the last time. Nothing is fetched "
-        "or run, and no kernel is built. A cell has an id once the source of its kernel is there."
+        "or run, and no kernel is built. A cell has no id before the source of its kernel is in "
+        "the store."
     )
     parser.add_argument(
         "campaign", type=campaign, metavar="CAMPAIGN.toml", help="the campaign, as for run"

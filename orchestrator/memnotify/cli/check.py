@@ -23,16 +23,16 @@ def register(parser: argparse.ArgumentParser) -> None:
         "name the records that break one. The exit status is 1 if a promise is "
         "broken, or if the results of a cell are damaged. A promise that was never "
         "tested is reported as 'not exercised', not as kept, with what would test it. "
-        "If no promise of some series is known, its cells are not checked: the exit "
-        "status is 2, or 1 if another one broke a promise."
+        "The cells of a series whose promises are not known are not checked: the exit "
+        "status is then 2, or 1 if another series broke a promise."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "--against",
         type=named,
         metavar="REV",
-        help="ask the promises of this revision of all kernels with a series, such as of a copy "
-        "with a change",
+        help="check all kernels with a series against the promises of this revision, for "
+        "example a changed copy of it",
     )
     add_table(parser)
     parser.set_defaults(handler=_check)
@@ -40,8 +40,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     run, choice = RunFolder(args.run), chosen(args)
-    damaged = say_damaged(args.run)
-    rows = list(check_run(run, against=args.against))
+    looked = say_damaged(args.run)
+    damaged = bool(looked.damaged)
+    rows = list(check_run(run, against=args.against, looked=looked))
     if not rows and damaged:
         hint = f"see {command(f'show {args.run}')}"
         raise InputError(f"no cell of {args.run} that is not damaged has a log", hint=hint)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -15,11 +16,13 @@ from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
 from memnotify.run.executors.jobqueue import SYSTEMS, jobs
 from memnotify.run.executors.protocol import Cluster, Tls
-from memnotify.run.fleet.for_run import fleet_for_run
-from memnotify.run.fleet.hosts import Hosts, load_hosts
 from memnotify.run.verify import VERIFIED
 from memnotify.store import Store
 from memnotify.text import counted
+
+if TYPE_CHECKING:
+    # A fleet's modules are imported when there is one.
+    from memnotify.run.fleet.hosts import Hosts
 
 _ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
 
@@ -56,7 +59,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "--verify",
         type=_count,
         metavar="N",
-        help="run N of the cells once more, each on another host than before, and compare the "
+        help="run N of the cells once more, each on a different host, and compare the "
         "records bit for bit; the exit status is 1 if any differ, or if no cell could be compared",
     )
 
@@ -94,6 +97,8 @@ def hosts_of(args: argparse.Namespace) -> Hosts | None:
     for name in ("scheduler", "tls"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} cannot be combined with --fleet, which has its own")
+    from memnotify.run.fleet.hosts import load_hosts
+
     return load_hosts(args.fleet)
 
 
@@ -119,6 +124,8 @@ def cluster_of(
             yield made
         return
     if hosts is not None:
+        from memnotify.run.fleet.for_run import fleet_for_run
+
         with fleet_for_run(hosts, store=store, say=say) as cluster:
             yield cluster
         return

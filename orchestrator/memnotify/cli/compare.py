@@ -53,7 +53,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="only use cells with this value of the axis; may be repeated for several values",
     )
     add_fail_if(parser)
-    add_table(parser)
+    add_table(parser, "; with --fail-if, each row of a limited figure has the verdict (fail_if)")
     parser.set_defaults(handler=_compare)
 
 
@@ -110,8 +110,15 @@ def _compare(args: argparse.Namespace) -> int:
     by = found.rows[0].by
     moved = changes(found) if limits or by in (RUN, BUILD) else []
     judged = judge(moved, limits) if limits else None
+    unchecked = found.not_run + found.failed
     if args.json:
-        sys.stdout.write(to_json([row.to_json() for row in found.rows]))
+        rows = [row.to_json() for row in found.rows]
+        if judged is not None:
+            for row in rows:
+                is_first = row["group"] == rows[0]["group"]
+                limited = [] if is_first else judged.to_json(row["metric"], row["group"])
+                row["fail_if"] = [{**limit, "unchecked_cells": unchecked} for limit in limited]
+        sys.stdout.write(to_json(rows))
     elif args.csv:
         sys.stdout.write(comparison_grid(found.rows).chosen(choice).csv())
     else:
@@ -139,5 +146,4 @@ def _compare(args: argparse.Namespace) -> int:
         )
     if judged is None:
         return 0
-    unchecked = found.not_run + found.failed
     return tell(judged, unchecked=unchecked, aloud=not (args.json or args.csv))

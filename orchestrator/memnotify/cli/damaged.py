@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 
 from memnotify.results.folder import RunFolder
+from memnotify.results.looked import Looked
 from memnotify.text import printable
 
 
-def say_damaged(*runs: Path) -> bool:
-    """Print a line for each cell with damaged results; return whether there are any."""
-    damaged = [line for run in runs for line in RunFolder(run).results()[1]]
-    for line in damaged:
+def say_damaged(run: Path) -> Looked:
+    """Print a line for each cell with damaged results; return what the run has."""
+    looked = Looked.at(RunFolder(run))
+    for line in looked.damaged:
         say_line(line)
-    return bool(damaged)
+    return looked
 
 
 def say_line(line: str) -> None:

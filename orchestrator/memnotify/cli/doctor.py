@@ -332,7 +332,7 @@ def _table(checks: list[Check]) -> Grid:
     columns = (
         Column(name="check"),
         Column(name="state"),
-        Column(name="detail", title="detail, and what mends it", wraps=True),
+        Column(name="detail", title="detail, and how to fix it", wraps=True),
     )
     rows = []
     for check in checks:

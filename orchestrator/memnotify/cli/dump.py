@@ -40,7 +40,7 @@ def _dump(args: argparse.Namespace) -> int:
     job = moment.finished.job
     file = args.output or Path(f"{job.id}-{moment.number}.vmcore")
     refuse_unwritable(file)
-    again = again_with(store, moment.finished)
+    again = again_with(store)
     dwarf = None
     if not args.no_dwarf:
         dwarf = ensure_dwarf(

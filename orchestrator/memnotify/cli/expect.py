@@ -13,7 +13,7 @@ from memnotify.places import command
 from memnotify.report.expect import expectations_grid, print_expectations
 from memnotify.report.plain import plain_console
 from memnotify.results.expectations import expectations, failed
-from memnotify.results.folder import RunFolder, to_json
+from memnotify.results.folder import to_json
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _expect(args: argparse.Namespace) -> int:
     choice = chosen(args)
-    say_damaged(args.run)
-    folder = RunFolder(args.run)
-    results = expectations(folder, folder.verdicts())
+    looked = say_damaged(args.run)
+    results = expectations(looked.run, list(looked.verdicts()))
     if args.json:
         sys.stdout.write(to_json([result.to_json() for result in results]))
     elif args.csv:
@@ -45,7 +44,7 @@ def _expect(args: argparse.Namespace) -> int:
             (f"expect {args.run} --columns result,broken", "the cells in which one was not met"),
             (f"show {args.run} CELL", "the timeline of one guest"),
         )
-    if results and not folder.results()[0]:
+    if results and not looked.whole:
         hint = f"see {command(f'show {args.run}')}"
         raise InputError(f"no cell of {args.run} has results: nothing was tried", hint=hint)
     return int(failed(results))

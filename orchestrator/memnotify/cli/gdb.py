@@ -38,8 +38,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dwarf",
         action="store_true",
-        help="compile the kernel once more for debug information (source lines, types, bt); what "
-        "the store has of it is used without this",
+        help="compile the kernel once more for debug information (source lines, types, bt); not "
+        "needed if the store has it",
     )
     parser.set_defaults(handler=_gdb)
 
@@ -53,7 +53,7 @@ def _file(text: str) -> Path:
 def _gdb(args: argparse.Namespace) -> int:
     store, run = Store(), RunFolder(args.run)
     finished = find_finished(run, args.cell, store=store)
-    again = again_with(store, finished)
+    again = again_with(store)
     job = finished.job
     need_gdb()
     if args.dwarf:

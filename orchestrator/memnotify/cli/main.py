@@ -16,7 +16,7 @@ from memnotify import inherited, limits, places
 from memnotify.cli.base_dir import BASE_DIR, add_base_dir, use_base_dirs
 from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
-from memnotify.inherited import complain
+from memnotify.inherited import complain, unwritten
 from memnotify.text import message
 
 # In the order of the help text.
@@ -31,7 +31,7 @@ COMMANDS = {
     "runs": "list the runs below a folder",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",
-    "plot": "draw a run: timelines, figures, and what was published",
+    "plot": "draw a run: timelines, figures, and published results",
     "check": "check the logs of a run against the promises of their revisions",
     "compare": "compare revisions, or the values of another axis, across runs",
     "baseline": "keep the figures of a run in a repository, and compare runs with them",
@@ -135,7 +135,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         limits.raise_soft()
         args = _parsed(sys.argv[1:] if argv is None else argv)
-        if argv is None:  # the process is this command: what it has imported stays to its end
+        if argv is None:  # this process is the command: what it has imported stays until it ends
             gc.freeze()
         use_base_dirs(args)
         status = int(args.handler(args))
@@ -150,7 +150,8 @@ def _run(argv: Sequence[str] | None) -> int:
         return 141  # the reader of our output is gone
     except OSError as error:
         # An error of the disk or the system, raised by a library and not translated anywhere.
-        complain(f"memnotify: {message(str(error))}")
+        text = f"cannot write the output: {error.strerror}" if unwritten(error) else str(error)
+        complain(f"memnotify: {message(text)}")
         of_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)  # and the user gave the name
         return InputError.exit_code if of_name else MemnotifyError.exit_code
     except Exception as error:

@@ -8,14 +8,9 @@ import sys
 from functools import partial
 
 from memnotify.cli.paths import named, path
-from memnotify.guest.session import run_cell
-from memnotify.guest.templates import Templates
-from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, Comparison
-from memnotify.results.cell import Finished, find_finished
+from memnotify.results.cell import find_finished
 from memnotify.results.folder import RunFolder
-from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import Ledger
 from memnotify.run.looking import Moment, moment
 from memnotify.run.replay import Again
 from memnotify.store import Store
@@ -70,17 +65,9 @@ def moment_of(args: argparse.Namespace, store: Store) -> Moment:
     return moment(finished, number=args.record, at=args.at)
 
 
-def again_with(store: Store, finished: Finished) -> Again:
-    """Return what runs a cell again as it ran, telling its stages on stderr."""
-    return Again(
-        guests=GuestRunner(
-            ledger=Ledger(store.folder("ledger")),
-            runner=run_cell,
-            templates=Templates(store) if finished.from_template else None,
-            log=CommandLog(store.folder("logs") / "commands.jsonl"),
-        ),
-        on_stage=partial(print, file=sys.stderr, flush=True),
-    )
+def again_with(store: Store) -> Again:
+    """Return what runs a cell again as it ran, and prints its stages on stderr."""
+    return Again.of(store, on_stage=partial(print, file=sys.stderr, flush=True))
 
 
 def agreement(found: Comparison) -> str:

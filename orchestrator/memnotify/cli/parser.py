@@ -34,6 +34,10 @@ class Parser(argparse.ArgumentParser):
     _commands: Mapping[str, str] = MappingProxyType({})
     _within = False
 
+    def __init__(self, *args: Any, **given: Any) -> None:
+        # An abbreviation may be another option's name for its user: --base for --base-dir.
+        super().__init__(*args, **{"allow_abbrev": False, **given})
+
     def add_commands(self, folder: str, commands: Mapping[str, str]) -> None:
         """Add commands, each with its line of help, in this order.
 
@@ -70,6 +74,8 @@ class Parser(argparse.ArgumentParser):
             return found, unknown
         # A parser with subcommands has no other positional arguments.
         words = args = _with_descending(sys.argv[1:] if args is None else args)
+        if not self._within:
+            self._refuse_unknown(words)
         if self._within or self._subparsers is not None or "--" in words:
             return super().parse_known_args(args, namespace)
         self._within = True
@@ -81,12 +87,28 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
         return found, unknown
 
+    def _refuse_unknown(self, words: Sequence[str]) -> None:
+        """Refuse long options that there are not, before their values are taken for arguments."""
+        end = self._command(words) if self._subparsers is not None else None
+        for word in words[:end]:
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            if name.startswith("--") and name not in self._option_string_actions:
+                self.error(f"unrecognized arguments: {word}{self._meant([word])}")
+
     def _meant(self, unknown: Sequence[str]) -> str:
-        """Return the options that were meant, if there are such."""
+        """Return the options that were meant, if any: those that begin so, or the most like it."""
         options = [text for action in self._actions for text in action.option_strings]
-        wrong = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-        close = filter(None, (similar(word, options) for word in wrong))
-        return "".join(f" ({hint})" for hint in close)
+        hints = []
+        for word in unknown:
+            name = word.partition("=")[0]
+            if not name.startswith("-"):
+                continue
+            longer = [option for option in options if option.startswith(name)]
+            hint = f"did you mean {' or '.join(longer)}?" if longer else similar(name, options)
+            hints += [f" ({hint})"] if hint else []
+        return "".join(hints)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a value that is none of the choices, in the same words with every Python."""

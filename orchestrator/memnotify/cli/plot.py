@@ -11,7 +11,8 @@ from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.files import held_for_result, write_whole
 from memnotify.report.plots.choose import Asked, PictureKind, picture_of
-from memnotify.report.plots.drawing import FORMS, converter, drawn, form_of
+from memnotify.report.plots.converter import converter
+from memnotify.report.plots.drawing import FORMS, drawn, form_of
 from memnotify.results.comparison import COMPARED, parse_only
 from memnotify.results.folder import RunFolder
 from memnotify.text import known_names, printable_lines
@@ -23,9 +24,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Draw a picture of a run. With CELL: the timeline of each guest, side by side. "
-        "Without: what was published behind ours, or the figures of several seeds, or else the "
-        "timelines of one cell for each series. The suffix of FILE selects the form; a page "
-        "(.html) can be zoomed. docs/howto/plots.md shows every kind."
+        "Without CELL: the published results behind those of the run, or the figures of several "
+        "seeds, or else the timelines of one cell for each series. The suffix of FILE "
+        "selects the form; a page (.html) can be zoomed. docs/howto/plots.md shows every kind."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
@@ -62,7 +63,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a figure of `compare` to draw, in place of the usual six; may be repeated",
+        help="a figure of `compare` to draw instead of the usual six; may be repeated",
     )
     parser.set_defaults(handler=_plot)
 

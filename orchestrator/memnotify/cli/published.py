@@ -1,4 +1,4 @@
-"""`memnotify published`: compare a run with what was published about its experiment."""
+"""`memnotify published`: compare a run with the published results of its experiment."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _compare(args: argparse.Namespace, choice: Choice, *, of_table: bool) -> int
     if args.plot is not None:
         # Imported here: it takes half a second, which other uses need not wait for.
         with extra("report", "--plot"):
-            from memnotify.report.overlay import save_overlay
+            from memnotify.report.plots.overlay import save_overlay
     say_damaged(args.run)
     found = compare_published(RunFolder(args.run))
     published, curves = found.table, found.curves

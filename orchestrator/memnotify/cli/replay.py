@@ -10,16 +10,11 @@ from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
-from memnotify.guest.session import run_cell
-from memnotify.guest.templates import Templates
-from memnotify.process import CommandLog
 from memnotify.report.board import Board
 from memnotify.report.replay import replay_lines
 from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.campaign import run_until_done
-from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import Ledger
 from memnotify.run.recordings import record
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Store
@@ -80,16 +75,7 @@ def _replays(
     args: argparse.Namespace, run: RunFolder, finished: Finished, store: Store, board: Board
 ) -> list[Replay]:
     name = finished.job.name
-    again = Again(
-        guests=GuestRunner(
-            ledger=Ledger(store.folder("ledger")),
-            runner=run_cell,
-            templates=Templates(store),
-            log=CommandLog(store.folder("logs") / "commands.jsonl"),
-        ),
-        on_stage=partial(board.stage, name),
-        on_view=partial(board.view, name),
-    )
+    again = Again.of(store, on_stage=partial(board.stage, name), on_view=partial(board.view, name))
 
     def show(done: Replay) -> None:
         board.finished(name, done.result.outcome)

@@ -10,7 +10,6 @@ from memnotify.errors import InputError
 from memnotify.files import held_for_result
 from memnotify.places import command
 from memnotify.report.formats import FORMATS, make_report
-from memnotify.results.folder import RunFolder
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +37,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _report(args: argparse.Namespace) -> int:
     with held_for_result(args.output):
-        folders = [RunFolder(run) for run in args.runs]
-        for folder in folders:
-            say_damaged(folder.path)
-            if not folder.has_results():
+        runs = []
+        for path in args.runs:
+            runs.append(looked := say_damaged(path))
+            if not looked.whole:
                 # A CI service would regard a report without failures as a success.
-                hint = f"see {command(f'show {folder.path}')}"
-                raise InputError(f"no cell of {folder.path} has results to report", hint=hint)
-        output = args.output or folders[0].path / "report.html"
-        make_report(folders, output)
+                hint = f"see {command(f'show {path}')}"
+                raise InputError(f"no cell of {path} has results to report", hint=hint)
+        output = args.output or runs[0].run.path / "report.html"
+        make_report(runs, output)
     print(output)
     return 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
@@ -26,7 +27,6 @@ from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
-from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.ledger import Ledger
 from memnotify.run.prepare import build_all, build_clients, build_timed, fetch_source
 from memnotify.run.preview import preview
@@ -35,6 +35,9 @@ from memnotify.run.shards import Shard, read_durations
 from memnotify.run.stages import GUESTS, read_stages, stage_lines, timed_in, untimed
 from memnotify.store import Store
 from memnotify.text import counted
+
+if TYPE_CHECKING:
+    from memnotify.run.fleet.hosts import Hosts
 
 
 def register(parser: argparse.ArgumentParser) -> None:

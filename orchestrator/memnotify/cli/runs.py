@@ -17,9 +17,10 @@ from memnotify.results.runs import runs_below
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "List the runs below a folder: their campaigns, how many of their cells have results, "
-        "which, since when, and how much of the disk they take. Results are not checked for "
-        "damage; memnotify show RUN does that. The exit status is 2 if a run cannot be read."
+        "List the runs below a folder: their campaigns, how many of their cells have results, the "
+        "outcomes, the date of the newest, and how much disk space they take. Results are not "
+        "checked for damage; memnotify show RUN does that. The exit status is 2 if a run cannot "
+        "be read."
     )
     parser.add_argument(
         "folder", nargs="?", type=path, default=Path("runs"), metavar="DIR", help="default: runs"

@@ -55,7 +55,7 @@ def _show(args: argparse.Namespace) -> int:
         sys.stdout.write(run_grid(verdicts).chosen(choice).csv())
     else:
         console = plain_console()
-        print_run(console, verdicts, planned=len(folder.plan()), choice=choice)
+        print_run(console, verdicts, planned=len(folder.ids()), choice=choice)
         say_next(
             console,
             (f"show {args.run} CELL", "the timeline of one guest"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from memnotify.records.exits import failed_exits
+from memnotify.records.exits import unexpected_exits
 from memnotify.records.layout import LINE_ENDS, Kind
 from memnotify.records.log import RecordLog, Records, ints
 from memnotify.scenario import ClientKind, Program
@@ -33,16 +33,28 @@ def client_failures(log: RecordLog, programs: Sequence[Program]) -> list[str]:
         for row in refused
     ]
     other = set(map(int, refused["client"]))
-    for row in failed_exits(log):
+    expected = expected_statuses(started, programs)
+    for row in unexpected_exits(log, expected):
         client = int(row["client"])
-        if client in names and client not in other:
-            found.append(f"{names[client]} {_how(int(row['code']), int(row['signal']))}")
+        if client not in other:
+            how = _how(int(row["code"]), int(row["signal"]), expected[client])
+            found.append(f"{names[client]} {how}")
     return _some(found)
 
 
-def _how(code: int, number: int) -> str:
+def expected_statuses(started: Records, programs: Sequence[Program]) -> dict[int, int]:
+    """Return the exit status that each client of these PROGRAM records may end with."""
+    statuses = {}
+    for row in started:
+        number = int(row["program"]) - 1
+        known = programs[number].expect_status if 0 <= number < len(programs) else 0
+        statuses[int(row["client"])] = known
+    return statuses
+
+
+def _how(code: int, number: int, expected: int) -> str:
     if not number:
-        return f"exited with status {code}"
+        return f"exited with status {code}{f', not {expected}' if expected else ''}"
     named = number in signal.Signals.__members__.values()
     return f"was killed by {signal.Signals(number).name if named else f'signal {number}'}"
 

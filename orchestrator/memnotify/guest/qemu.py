@@ -16,13 +16,13 @@ from typing import IO
 
 import jinja2
 
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.guest import slram
 from memnotify.model import Accel, Arch, BootFiles, Cell, Clock, DiskBus, MachineProfile, SwapKind
 from memnotify.places import IMAGES
 from memnotify.process import CommandLog, run
 from memnotify.records import layout
-from memnotify.store import digest_value
 
 QEMU = "qemu-system-x86_64"  # also runs i386 guests
 _QEMU_I386 = "qemu-system-i386"  # shows 32-bit registers to gdb

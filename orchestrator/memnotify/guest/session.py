@@ -73,7 +73,7 @@ async def run_cell(
         ):
             if template is not None:
                 vm.console.begin(template.console)
-            watcher.on_view(View(parts.region, vm.console, cell.scenario))
+            watcher.on_view(View(parts.region, vm.console, cell.scenario, cell.programs))
             try:
                 end = await session.run(vm, log)
             except InfrastructureError as error:

@@ -11,12 +11,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import Any
 
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest.template import Template, make_template
 from memnotify.guest.watchdog import Limits
 from memnotify.model import BootFiles, Cell, Clock
 from memnotify.process import CommandLog
-from memnotify.store import Artifact, Store, digest_value
+from memnotify.store import Artifact, Store
 
 KIND = "template"
 

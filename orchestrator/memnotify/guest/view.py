@@ -6,20 +6,21 @@ new. Nobody has to look.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memnotify.guest.console import KernelConsole
+from memnotify.guest.own_clients import expected_statuses
 from memnotify.guest.region import Region
 from memnotify.model import Finding
 from memnotify.records.clients import was_notified
-from memnotify.records.exits import failed_exits, killed_exits
+from memnotify.records.exits import failed_exits, killed_exits, unexpected_exits
 from memnotify.records.layout import BalloonPhase, CheckResult, Kind
 from memnotify.records.log import RecordLog, Records, take
-from memnotify.scenario import Scenario
+from memnotify.scenario import Program, Scenario
 from memnotify.units import NS_PER_S
 
 _AT_ONCE = 1 << 14
@@ -54,17 +55,28 @@ UNWATCHED = Watcher()
 
 
 class View:
-    """One guest's memory and console, for one reader, who may be in another thread."""
+    """One guest's memory and console, for one reader, who may be in another thread.
 
-    def __init__(self, region: Region, console: KernelConsole, scenario: Scenario) -> None:
+    `programs` are those of the user's own that clients of the scenario run.
+    """
+
+    def __init__(
+        self,
+        region: Region,
+        console: KernelConsole,
+        scenario: Scenario,
+        programs: Sequence[Program] = (),
+    ) -> None:
         self._region = region
         self._console = console
         self._start_ns = scenario.start_ns
         self._duration_ns = scenario.duration_ns
+        self._programs = programs
+        self._statuses: dict[int, int] = {}  # which clients of the user's own may end with
         self._seen = 0
         self._unfinished: list[int] = []
         self._wakeups = 0
-        self._findings: set[Finding] = set()
+        self._findings: dict[Finding, int | None] = {}
 
     def look(self) -> Glimpse | None:
         """Return what can be seen; None once the guest and its memory are gone."""
@@ -74,9 +86,9 @@ class View:
         except ValueError:
             return None  # the memory was unmapped, perhaps at this moment
         if self._console.panic is not None:
-            self._findings.add(Finding.PANIC)
+            self._findings.setdefault(Finding.PANIC, None)
         if self._console.oom is not None:
-            self._findings.add(Finding.OOM_KILL)
+            self._findings.setdefault(Finding.OOM_KILL, None)
         over_ns = max(0, min(newest_ns - self._start_ns, self._duration_ns))
         return Glimpse(
             guest_s=over_ns / NS_PER_S,
@@ -84,6 +96,14 @@ class View:
             wakeups=self._wakeups,
             findings=tuple(finding for finding in Finding if finding in self._findings),
         )
+
+    def first_of(self, finding: Finding) -> int | None:
+        """Return the number, from 0, of the first record that shows a finding, if one does."""
+        return self._findings.get(finding)
+
+    def _note(self, finding: Finding, rows: Records) -> None:
+        if len(rows):
+            self._findings.setdefault(finding, int(rows["commit"][0]) - 1)
 
     def _read_on(self, claimed: int) -> None:
         late, self._unfinished = self._unfinished, []
@@ -105,11 +125,14 @@ class View:
             records = take(records, there)
         log = RecordLog(records, lost=0, torn=0)
         self._wakeups += int(was_notified(log.kind(Kind.WAKEUP)).sum())
-        if log.kind(Kind.RECLAIM)["oom_kill"].any() or len(killed_exits(log)):
-            self._findings.add(Finding.OOM_KILL)
-        if len(failed_exits(log)):
-            self._findings.add(Finding.AGENT)
-        if (log.kind(Kind.SELF_CHECK)["result"] == CheckResult.FAILED).any():
-            self._findings.add(Finding.SELF_CHECK)
-        if (log.kind(Kind.BALLOON)["phase"] == BalloonPhase.MISSED).any():
-            self._findings.add(Finding.BALLOON)
+        samples, exits = log.kind(Kind.RECLAIM), failed_exits(log)
+        if self._programs:
+            self._statuses |= expected_statuses(log.kind(Kind.PROGRAM), self._programs)
+        checks, moves = log.kind(Kind.SELF_CHECK), log.kind(Kind.BALLOON)
+        self._note(Finding.OOM_KILL, take(samples, samples["oom_kill"] != 0))
+        self._note(Finding.OOM_KILL, killed_exits(log))
+        self._note(Finding.CLIENT, unexpected_exits(log, self._statuses))
+        own = np.isin(exits["client"], list(self._statuses))
+        self._note(Finding.AGENT, take(exits, ~own))
+        self._note(Finding.SELF_CHECK, take(checks, checks["result"] == CheckResult.FAILED))
+        self._note(Finding.BALLOON, take(moves, moves["phase"] == BalloonPhase.MISSED))

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.digest import digest_file, digest_value
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.image.program import TARGETS, compiler_version, need_compiler, zig_cc
 from memnotify.model import Arch
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.scenario import Program
-from memnotify.store import Store, digest_file, digest_value
+from memnotify.store import Store
 
 MAX_PROGRAMS = 15
 """Programs of a cell; the relay of the guest program (own_relay.c) has room for so many."""
@@ -38,7 +39,7 @@ _WRAPPED = (
 _WITH_TIME = ("ppoll", "select", "pselect")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
 _ABSOLUTE = re.compile(rb'^[ \t]*#[ \t]*(?:include|embed)[ \t]*["<](/[^">\n]*)[">]', re.M)
-# Otherwise assert() has the folder of the build in the binary, which would never be the same again.
+# Otherwise assert() would put the folder of the build into the binary, which would always differ.
 _AS_IF_HERE = "-ffile-prefix-map={}=."
 _ERROR = re.compile(
     r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<what>.*)$", re.M
@@ -143,7 +144,7 @@ def _flags(arch: Arch) -> tuple[str, ...]:
 def ensure_client(program: Program, arch: Arch, *, store: Store, log: CommandLog) -> bytes:
     """Return the binary of a program; compile it unless the store has it.
 
-    Raises InputError if the file is not the one of the campaign any more, or does not compile, and
+    Raises InputError if the file has changed since the campaign was read, or does not compile, and
     InfrastructureError if there is no compiler.
     """
     path = Path(program.path)
@@ -175,7 +176,7 @@ def ensure_client(program: Program, arch: Arch, *, store: Store, log: CommandLog
 def compile_client(
     source: Path, output: Path, arch: Arch, told: Path, *, store: Store, log: CommandLog
 ) -> None:
-    """Compile a C file; errors are those of the file `told`, of which it is a copy.
+    """Compile a C file, which is a copy of the file `told`; errors name the latter.
 
     Raises InputError with the compiler's first error.
     """

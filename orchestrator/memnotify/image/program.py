@@ -12,13 +12,14 @@ from typing import Any
 
 from memnotify import places
 from memnotify.complaint import does_not_build
+from memnotify.digest import digest_file, digest_value
 from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.extras import install_command
 from memnotify.image import example, prebuilt
 from memnotify.model import Arch
 from memnotify.process import CommandFailed, CommandLog, run
-from memnotify.store import Store, digest_file, digest_value
+from memnotify.store import Store
 
 AGENT = "agent"
 """The name of the program in the store."""

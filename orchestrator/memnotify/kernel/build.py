@@ -12,40 +12,28 @@ from typing import Any
 
 from memnotify import limits
 from memnotify.complaint import does_not_build
-from memnotify.environment import COMPILER
+from memnotify.digest import digest_value
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.compiled import Compiled, Counts, Tell, count_compiled, now_and_then
 from memnotify.kernel.config import ConfigOption, check_config, fragment_text, merge_fragments
 from memnotify.kernel.fixes import Choice, fixes_for
 from memnotify.kernel.location import refuse_unfit
+from memnotify.kernel.make import Make, ccache_calls, make_command
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
 from memnotify.kernel.stored import KERNEL, Source, kept_source
 from memnotify.kernel.toolchain import Toolchain, identify
 from memnotify.kernel.tree import WorkTree, work_tree
 from memnotify.model import Arch, KernelRequest
-from memnotify.process import CommandFailed, CommandLog, run
+from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.apply import Application
 from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
-from memnotify.store import Artifact, Store, digest_value
+from memnotify.store import Artifact, Store
 
 _RECIPE = 2  # increase it when a change of this module changes the result
 PATIENCE = 4 * 3600.0
 IMAGE = "arch/x86/boot/bzImage"
-# In depend mode, the compiler tells ccache what a file includes, and ccache need not preprocess it
-# for that. But it does not tell what .incbin includes: assembly and two C files are preprocessed.
-# (The assembly that embeds the kernel has no other difference from that of another kernel of the
-# same size.) Nor does it tell which headers of the system a host program includes.
-_CCACHE = """\
-for last; do :; done
-case $last in
-*/configs.c | */kheaders.c) ;;
-*.c) CCACHE_DEPEND=1; export CCACHE_DEPEND ;;
-esac
-exec ccache "$@"
-"""
-
 # The same sources give the same bytes, regardless of who builds them and when.
 _STAMPS = {
     "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
@@ -141,7 +129,7 @@ def kernel_inputs(
     kernels: Path | None = None,
     series: Path = MEM_NOTIFY,
 ) -> dict[str, Any] | None:
-    """Return the inputs of a kernel's key (see `store.digest_value`), without building it.
+    """Return the inputs of a kernel's key (see `digest.digest_value`), without building it.
 
     None if they are not known yet, because the base's source is not in the store. Raises as
     `ensure_kernel` does for an invalid request.
@@ -255,7 +243,7 @@ def _build(
     output.unlink(missing_ok=True)
     calls = tree.folder / "ccache.calls"
     calls.unlink(missing_ok=True)
-    make = make_command(plan, tree.path, store, calls)
+    make = make_command(plan.variables, tree.path, store, calls)
     seconds = compile_kernel(
         plan,
         tree,
@@ -271,7 +259,7 @@ def _build(
         (output, "build.log"),
     ):
         shutil.copyfile(file, folder / name)
-    hits, misses = _ccache_calls(calls)
+    hits, misses = ccache_calls(calls)
     return {
         "version": (tree.path / "include/config/kernel.release")
         .read_text(encoding="utf-8")
@@ -313,50 +301,6 @@ def _kind(request: KernelRequest, *, kept: bool) -> str:
     """Return what builds that compile about the same number of files have in common."""
     series = request.series if kept else ""
     return " ".join(filter(None, (request.base, request.arch, request.variant, series)))
-
-
-@dataclass(frozen=True)
-class Make:
-    """The command line of make, without targets, and its environment."""
-
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-
-    def run(self, target: str, *words: str, tree: Path, **options: Any) -> None:
-        run(
-            [*self.argv, *words, target],
-            cwd=tree,
-            env=self.environment,
-            allow=[COMPILER],
-            **options,
-        )
-
-
-def make_command(plan: Plan, tree: Path, store: Store, calls: Path) -> Make:
-    variables = {"HOSTCC": "gcc", **plan.variables}
-    environment = {}
-    if shutil.which("ccache") is not None:
-        script = calls.with_name("ccache.sh")
-        script.write_text(_CCACHE, encoding="utf-8")
-        for name, program in (("CC", f"sh {script}"), ("HOSTCC", "ccache")):
-            variables[name] = f"{program} {variables[name]}"
-        environment = {
-            "CCACHE_DIR": str(store.folder("ccache")),
-            "CCACHE_BASEDIR": str(tree),
-            "CCACHE_NOHASHDIR": "1",
-            "CCACHE_COMPILERCHECK": "content",
-            # In depend mode it hashes every header of every file: hundreds each, mostly the same.
-            # ccache 4.7 has this off by default.
-            "CCACHE_INODECACHE": "1",
-            # Keeps entries from being used that were cached when assembly was also in depend mode.
-            "CCACHE_NAMESPACE": "preprocessed",
-            "CCACHE_STATSLOG": str(calls),
-        }
-    # make 4.4 has these variables in MAKEFLAGS, and Linux 2.6 takes any `s` there for -s. Progress
-    # counts the lines that name what is compiled, so they must be printed.
-    variables["quiet"] = "quiet_"
-    words = (f"{name}={value}" for name, value in variables.items())
-    return Make(("make", *words), environment)
 
 
 def configure(plan: Plan, tree: WorkTree, make: Make, output: Path, log: CommandLog) -> str:
@@ -406,7 +350,7 @@ def try_configuration(
         tree.switch(plan.series, log=log)
         progress(f"configuring {base.name} {arch}")
         tree.build_log.unlink(missing_ok=True)
-        make = make_command(plan, tree.path, store, tree.folder / "ccache.calls")
+        make = make_command(plan.variables, tree.path, store, tree.folder / "ccache.calls")
         try:
             with tree.building(environment, built=False):
                 return configure(plan, tree, make, tree.build_log, log)
@@ -414,12 +358,3 @@ def try_configuration(
             if error.timed_out:
                 raise
             raise does_not_build(f"{base.name} {arch}", error, tree.build_log) from error
-
-
-def _ccache_calls(calls: Path) -> tuple[int, int] | tuple[None, None]:
-    try:
-        lines = calls.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return None, None
-    hits = sum(line in ("direct_cache_hit", "preprocessed_cache_hit") for line in lines)
-    return hits, lines.count("cache_miss")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from memnotify.files import replace_text
 from memnotify.jsontext import dump, parse
 from memnotify.store import Store
 from memnotify.text import counted
@@ -35,9 +36,8 @@ class Compiled:
 
     @classmethod
     def among(cls, files: int, of: int | None, *, most: bool, all_of: int | None = None) -> Self:
-        """Return it without a number of all files that has turned out to be too small.
-
-        `all_of` is how many a build of everything compiles: a limit, where `of` is too small.
+        """Return it; `of` is left out if it has turned out to be too small. In that case `all_of`,
+        the number of files that a build of everything compiles, is the limit.
         """
         if of is not None and files <= of:
             return cls(files, of, most)
@@ -84,9 +84,7 @@ class Counts:
     def note(self, kind: str, files: int) -> None:
         """Keep how many files a build compiled, if that can be written."""
         with contextlib.suppress(OSError), self._store.lock("compiled"):
-            draft = self._file.with_suffix(".new")
-            draft.write_text(dump(self._known() | {kind: files}), encoding="utf-8")
-            draft.replace(self._file)
+            replace_text(self._file, dump(self._known() | {kind: files}))
 
     def _known(self) -> dict[str, int]:
         try:

@@ -18,7 +18,7 @@ _LINE = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)\s*")
 
 
 GIVEN = Path("options")
-"""What stands in for the file of a line that is in none: one of a campaign's setting."""
+"""Stands for the file of a line that comes from a campaign's setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import re
 import time
 import urllib.error
@@ -20,8 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from memnotify.digest import digest_file
 from memnotify.errors import InfrastructureError
-from memnotify.store import Store, digest_file
+from memnotify.files import replace_text
+from memnotify.store import Store
 
 _TRIES = 3
 _MOST_BYTES = 2 << 30
@@ -54,8 +55,8 @@ class _Silence:
 class Web:
     """Opens URLs. A host that could not be reached is not tried again, to save time.
 
-    `patience` is the timeout in seconds without data. With a `memory`, a file, it is not tried for
-    ten minutes by other processes either: those that follow each other in one `make demo`.
+    `patience` is the timeout in seconds without data. With a `memory`, a file, other processes do
+    not try it for ten minutes either, such as those that follow in one `make demo`.
     """
 
     def __init__(self, *, patience: float = 10.0, memory: Path | None = None) -> None:
@@ -98,10 +99,8 @@ class Web:
         if self._memory is None:
             return
         known = {host: asdict(silence) for host, silence in self._silent.items()}
-        fresh = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
         with contextlib.suppress(OSError):  # it is only there to save time
-            fresh.write_text(json.dumps(known), encoding="utf-8")
-            fresh.replace(self._memory)
+            replace_text(self._memory, json.dumps(known))
 
     def read(self, url: str) -> str:
         """Return a text of at most 16 MiB. Raises as `open` does, or if the connection breaks."""
@@ -196,7 +195,7 @@ class _Part:
                 if note is None or _range(response.headers) != (start, note.size):
                     self.discard()
                     raise _BrokenOff(
-                        "source", f"{url}: the server sent another part than requested"
+                        "source", f"{url}: the server did not send the part that was requested"
                     )
             else:
                 start = 0

@@ -23,11 +23,11 @@ from memnotify.kernel.build import (
     IMAGE,
     Plan,
     compile_kernel,
-    make_command,
     plan_build,
 )
 from memnotify.kernel.compiled import Compiled, Tell, now_and_then
 from memnotify.kernel.location import refuse_unfit
+from memnotify.kernel.make import make_command
 from memnotify.kernel.stored import SOURCE, Source, source_of
 from memnotify.kernel.tree import WorkTree, work_tree
 from memnotify.model import KernelRequest
@@ -77,7 +77,7 @@ def ensure_dwarf(
     and `build_ids`, the number of notes with the digest of a file that were left out of that.
 
     Raises InputError if the kernel cannot be built again, because something that it was built from
-    is not there any more or has changed; InfrastructureError as `ensure_kernel` does, and of the
+    is gone or has changed; InfrastructureError as `ensure_kernel` does, and of the
     kind `dwarf` if the second kernel is another one.
     """
     refuse_unfit(store)
@@ -145,7 +145,7 @@ def _refuse_another(now: Mapping[str, Any], kernel: Artifact) -> None:
 
 def _compile(plan: Plan, tree: WorkTree, store: Store, log: CommandLog, tell: Tell) -> float:
     tree.build_log.unlink(missing_ok=True)
-    make = make_command(plan, tree.path, store, tree.folder / "ccache.calls")
+    make = make_command(plan.variables, tree.path, store, tree.folder / "ccache.calls")
     of = plan.base.table.files
     return compile_kernel(
         plan, tree, make, log, lambda files: tell(Compiled.among(files, of, most=False))

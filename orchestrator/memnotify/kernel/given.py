@@ -1,7 +1,7 @@
 """Sources that the user gave: where they were, and whether they have changed since.
 
-The store has what was given, by content, and builds from that. The note beside the pointer to it
-says where the user has the tree, so that a later run can tell that it is not that tree any more.
+The store keeps a copy, by content, and kernels are built from that. A note beside the pointer to it
+says where the user's tree is, so that a later run can tell whether that has changed.
 """
 
 from __future__ import annotations
@@ -9,32 +9,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
+from memnotify.files import replace_text
 from memnotify.jsontext import dump, parse
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.stored import pointer
 from memnotify.places import command
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 _GIT = ".git"
 
 
 def note_given(base: Base, key: str, path: Path | None, *, store: Store) -> None:
-    """Note where the source with this key, which a base is built from now, was given (or not)."""
+    """Note where the source with this key was given, from which a base is built from now on."""
     file = _note(base, store)
     if path is None:
         file.unlink(missing_ok=True)
         return
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     facts = {"key": key, "path": str(path.absolute()), "stamp": _stamp(path)}
-    draft.write_text(dump(facts) + "\n", encoding="utf-8")
-    draft.replace(file)
+    replace_text(file, dump(facts) + "\n")
 
 
 def told_of_given(base: Base, *, store: Store, only_changed: bool = False) -> str | None:
     """Return a line on the source that a base is built from, if the user gave it.
 
-    `only_changed`: and if it is not any more what the user gave.
+    `only_changed`: only if the user's tree has changed since.
     """
     try:
         key = pointer(base, store).read_text(encoding="utf-8").strip()
@@ -89,7 +89,7 @@ def not_this_base(base: Base, version: str, *, given: Path | None, origin: str =
 
 
 def bases_for(version: str, *, but: str) -> list[str]:
-    """Return the bases that a tree of this version is."""
+    """Return the other bases that accept a tree of this version."""
     return [name for name in bases() if name != but and _accepts(name, version)]
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.kernel.base import Base, load_base
@@ -27,7 +28,7 @@ from memnotify.mailpatch.write import undo_killed, write_series
 from memnotify.process import CommandLog
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import SERIES, Series, read_series_file, tree_version
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from memnotify.errors import InputError, MemnotifyError
 from memnotify.files import read_text, writing
-from memnotify.kernel.base import ArchTable, Base, bases, label, load_base
+from memnotify.kernel.base import ArchTable, Base, bases, load_base
 from memnotify.kernel.build import try_configuration
 from memnotify.kernel.config import ConfigOption, merge_fragments, read_config
 from memnotify.kernel.given import bases_for
@@ -37,7 +37,6 @@ from memnotify.series.quilt import (
     revisions,
 )
 from memnotify.store import Store
-from memnotify.text import counted
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PASSES = 3
@@ -172,7 +171,7 @@ class _Fixes:
 def _fixes(base: Base, read: Reader) -> tuple[list[_Fixes], list[PatchFit]]:
     """Return those of the base's own patches that fit a tree, and how all of them fit.
 
-    Of folders with forms of the same fixes, the one of which most fit is taken.
+    Of folders with forms of the same fixes, the one with most patches that fit is taken.
     """
     taken: list[_Fixes] = []
     fits: list[PatchFit] = []
@@ -330,7 +329,7 @@ def _text(
         "",
         f"# The source is in the store, from {given}.",
         f"# `memnotify kernel fetch {base.name} --source PATH` takes another.",
-        "# A [[source]] in place of this line says where others get it.",
+        "# Replace this line by a [[source]] that says where others get it.",
         "source = []",
     ]
     for tool in table.with_tool:
@@ -371,39 +370,3 @@ def _value(value: Any) -> str:
 
 def _literal(text: str) -> str:
     return f"'{text}'"
-
-
-def proposal_lines(found: Proposal) -> Iterator[str]:
-    """Yield the lines that report a proposal."""
-    yield f"Linux {found.version}, as {found.like}:"
-    for name in found.known:
-        yield f"base {name} is for trees of this version, too"
-    for arch, asked in found.asked.items():
-        if arch in found.broken:
-            yield f"{arch}: the configuration could not be tried: {found.broken[arch]}"
-            continue
-        there = [one for one in found.lacking if arch in one.arches]
-        yield f"{arch}: the tree takes {asked - len(there)} of {counted(asked, 'option')}"
-    for one in found.lacking:
-        got = f" (it has {one.got})" if one.got else ""
-        yield f"  {one.option.text}, for {' and '.join(one.arches)}: {one.why}{got}"
-    for fit in found.fixes:
-        yield f"  {label(fit.patch)} does not fit: {_failed(fit)}"
-    for port in found.ports:
-        if port.whole:
-            yield f"{port.revision}: all of its patches fit ({len(port.fits)})"
-        else:
-            good = sum(not fit.failed for fit in port.fits)
-            yield f"{port.revision}: {good} of {len(port.fits)} patches fit"
-            for fit in port.fits:
-                if fit.failed:
-                    yield f"  {fit.patch.name}: {_failed(fit)}"
-
-
-def _failed(fit: PatchFit) -> str:
-    parts = []
-    for file in fit.failed:
-        hunks = ", ".join(map(str, file.hunks))
-        word = "hunk" if len(file.hunks) == 1 else "hunks"
-        parts.append(f"{word} {hunks} of {file.of} in {file.file}")
-    return "; ".join(parts)

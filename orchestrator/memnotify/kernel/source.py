@@ -8,27 +8,27 @@ from the source.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from memnotify.archive import look_through, pack
+from memnotify.digest import digest_file, digest_tree, digest_value
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
-from memnotify.files import refuse_special
+from memnotify.files import refuse_special, replace_text
 from memnotify.kernel import debian
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, remembering, wrong_checksum
 from memnotify.kernel.given import not_this_base, note_given
-from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.kernel.split_source import LocalPiece, fetch_pieces, given_pieces, known_digests, pin
 from memnotify.kernel.stored import SOURCE, Source, kept_source, pointer, source_of
 from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.quilt import tree_version
-from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_value
+from memnotify.store import Artifact, Store
 
 # Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
@@ -106,10 +106,7 @@ def remember_source(base: Base, digest: str, given: str, *, store: Store) -> str
 
 def _keep(base: Base, key: str, given: str | None, store: Store) -> None:
     """Note that a base is built from the source with this key."""
-    last = pointer(base, store)
-    fresh = last.with_name(f".{last.name}.{os.getpid()}")
-    fresh.write_text(key + "\n", encoding="utf-8")
-    fresh.replace(last)
+    replace_text(pointer(base, store), key + "\n")
     note_given(base, key, None if given is None else named_source(given), store=store)
 
 
@@ -350,7 +347,11 @@ def _from_pieces(
 
 
 def _put_together(
-    base: Base, pieces: Sequence[Piece], store: Store, log: CommandLog | None, progress: Progress
+    base: Base,
+    pieces: Sequence[LocalPiece],
+    store: Store,
+    log: CommandLog | None,
+    progress: Progress,
 ) -> Artifact:
     origin = ", ".join(piece.origin for piece in pieces)
 

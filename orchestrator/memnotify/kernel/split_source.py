@@ -20,10 +20,12 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from memnotify import places, toml
+from memnotify.digest import digest_file
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import replace_text
 from memnotify.kernel.base import Base, PiecesSource, PieceTable, Suffix
 from memnotify.kernel.download import Refused, Web, download
-from memnotify.store import Store, digest_file
+from memnotify.store import Store
 
 _SUFFIXES: tuple[str, ...] = get_args(Suffix)
 _HEAD = """\
@@ -35,7 +37,7 @@ _HEAD = """\
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class LocalPiece:
     """A piece on this machine. `to_pin`: its digest is new, and goes into the lock file."""
 
     file: Path
@@ -68,12 +70,12 @@ def _read(lock: Path) -> dict[str, str]:
     return dict(toml.load(lock, _Lock).sha256) if lock.exists() else {}
 
 
-def pin(base: Base, pieces: Iterable[Piece], *, progress: Callable[[str], None]) -> None:
+def pin(base: Base, pieces: Iterable[LocalPiece], *, progress: Callable[[str], None]) -> None:
     """Write the digests of pieces that have no other digest to a lock file.
 
-    It is beside the file of the base, where it can be committed, unless that is the data of an
-    installed package, which the next installation replaces, or cannot be written: then it is among
-    the user's own data.
+    The lock file is beside the file of the base, where it can be committed. If that folder cannot
+    be written, or belongs to an installed package, which the next installation replaces, the lock
+    file is among the user's own data.
 
     Raises OSError if it cannot be written.
     """
@@ -85,16 +87,14 @@ def pin(base: Base, pieces: Iterable[Piece], *, progress: Callable[[str], None])
     lock.parent.mkdir(parents=True, exist_ok=True)
     pinned = _read(lock) | new
     lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
-    fresh = lock.with_name(lock.name + ".new")
-    fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-    fresh.replace(lock)
+    replace_text(lock, _HEAD + "".join(f"{line}\n" for line in lines))
     for name in new:
         progress(f"pinned {name} in {lock}")
 
 
 def fetch_pieces(
     base: Base, source: PiecesSource, *, store: Store, web: Web, progress: Callable[[str], None]
-) -> list[Piece]:
+) -> list[LocalPiece]:
     """Fetch all pieces into the store's folder of downloads, and return them.
 
     Raises InfrastructureError for the first one that is not available; the message lists what was
@@ -104,7 +104,7 @@ def fetch_pieces(
     return [_fetch(base, piece, known, store, web, progress) for piece in source.piece]
 
 
-def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
+def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[LocalPiece]:
     """Return the pieces in a folder of the user's, each compressed in any way or uncompressed.
 
     Raises InputError if one is missing, or has the wrong digest.
@@ -131,7 +131,9 @@ def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
                 hint=_unpin(base, table, file.name),
             )
         # Files that a user gives are not pinned for others.
-        pieces.append(Piece(file=file, sha256=found, origin=str(file.absolute()), to_pin=False))
+        pieces.append(
+            LocalPiece(file=file, sha256=found, origin=str(file.absolute()), to_pin=False)
+        )
     return pieces
 
 
@@ -142,7 +144,7 @@ def _fetch(
     store: Store,
     web: Web,
     progress: Callable[[str], None],
-) -> Piece:
+) -> LocalPiece:
     tried = []
     for folder in piece.folders:
         try:
@@ -159,7 +161,7 @@ def _fetch(
 
 def _download(
     url: str, sha256: str | None, store: Store, web: Web, progress: Callable[[str], None]
-) -> Piece:
+) -> LocalPiece:
     name = url.rpartition("/")[2]
     target = store.folder("downloads") / name
     with store.lock(f"download-{name}"):
@@ -167,8 +169,8 @@ def _download(
             if urlsplit(url).netloc not in web.silent:
                 progress(f"downloading {url}")
             found = download(url, target, sha256, web=web)
-            return Piece(file=target, sha256=found, origin=url, to_pin=sha256 is None)
-    return Piece(file=target, sha256=sha256, origin=url, to_pin=False)
+            return LocalPiece(file=target, sha256=found, origin=url, to_pin=sha256 is None)
+    return LocalPiece(file=target, sha256=sha256, origin=url, to_pin=False)
 
 
 def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:

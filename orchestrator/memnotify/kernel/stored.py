@@ -15,7 +15,7 @@ SOURCE, KERNEL = "source", "kernel"
 class Source:
     """A kernel tree in a tarball, below its folder `top`.
 
-    `digest` is the SHA-256 of the tarball, or `store.digest_tree` of a tree that was given or
+    `digest` is the SHA-256 of the tarball, or `digest.digest_tree` of a tree that was given or
     assembled.
     """
 
@@ -30,7 +30,7 @@ class Source:
 def kept_source(base: Base, *, store: Store, checked: bool = True) -> Source | None:
     """Return the source that was fetched last, if it is in the store.
 
-    `checked`: its content is as it was; this reads all of it.
+    `checked`: verify its content, which reads all of it.
     """
     try:
         key = pointer(base, store).read_text(encoding="utf-8").strip()

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from memnotify.archive import unpack
 from memnotify.errors import InputError
+from memnotify.files import replace_text
 from memnotify.kernel.stored import Source
 from memnotify.kernel.tarball import LIMITS
 from memnotify.model import Arch
@@ -61,10 +62,10 @@ def read_stamps(folder: Path) -> dict[str, Stamp]:
     return _STAMPS.validate_json((folder / _FILES).read_bytes())
 
 
-def stamp(path: Path) -> Stamp | None:
+def stamp(path: Path | str) -> Stamp | None:
     """Return the size and times of a file, which show a change of it; None if it is missing."""
     try:
-        stat = path.lstat()
+        stat = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
@@ -187,9 +188,7 @@ class WorkTree:
             modes=self._modes,
             environment=self._environment,
         )
-        fresh = self.folder / f"{_STATE}.new"
-        fresh.write_text(state.model_dump_json(), encoding="utf-8")
-        fresh.replace(self.folder / _STATE)
+        replace_text(self.folder / _STATE, state.model_dump_json())
 
 
 def tree_folder(source: Source, arch: Arch, *, store: Store, purpose: str = "") -> Path:
@@ -237,7 +236,8 @@ def _reopen(folder: Path, environment: str | None) -> WorkTree | None:
         if state.busy or (environment and state.environment not in ("", environment)):
             return None
         tree = folder / "linux"
-        if any(stamp(tree / name) != seen for name, seen in expected.items()):
+        # For 80,000 files, to make a Path of each would take longer than to look at it.
+        if any(stamp(f"{tree}/{name}") != seen for name, seen in expected.items()):
             return None
     except (OSError, ValueError):
         return None
@@ -252,9 +252,10 @@ def _unpack(source: Source, folder: Path) -> WorkTree:
     linux = fresh / "linux"
     linux.mkdir(parents=True)
     unpack(source.tarball, source.top, linux, LIMITS)
+    above = len(f"{linux}/")
     files = {
-        str(path.relative_to(linux)): seen
-        for path in (Path(at) / name for at, _, names in os.walk(linux) for name in names)
+        path[above:]: seen
+        for path in (f"{at}/{name}" for at, _, names in os.walk(linux) for name in names)
         if (seen := stamp(path)) is not None
     }
     (fresh / _FILES).write_bytes(_STAMPS.dump_json(files))

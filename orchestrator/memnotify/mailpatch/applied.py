@@ -63,7 +63,7 @@ class HunkInTree:
         if self.file.before is None:
             return Backward.NO
         if readings and not added:
-            # It has been found elsewhere, such as the other copy of what was there twice.
+            # It has been found elsewhere, such as the second of two equal copies.
             context = [key(line.text) for line in self.hunk.body if line.text.startswith(" ")]
             told = sum(map(bool, context)) >= CONTEXT
             return self._only_standing() if told else Backward.NO

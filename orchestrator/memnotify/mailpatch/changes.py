@@ -123,8 +123,10 @@ class OpenFile:
         told = not foreign and (told or not with_cr)
         found = []
         for _, reading in self.readings:
-            near = [p.tree for p in reading.parts if p.tree is not None and p.tree < len(old)]
-            end = CR if near and old[near[0]].endswith(CR) else ""
+            trees = (part.tree for part in reading.parts if part.tree is not None)
+            # Without an old line that has an end, the line above the hunk shows it.
+            near = next((at for at in trees if at < len(old)), min(reading.start, len(old)) - 1)
+            end = CR if old and old[near].endswith(CR) else ""
             removed: set[str] = set()
             for part in reading.parts:
                 has_cr = part.kind is LineKind.ADDED and part.mail[-1].text.endswith(CR)

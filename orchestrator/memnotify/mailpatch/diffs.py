@@ -27,10 +27,10 @@ from memnotify.mailpatch.syntax import (
     BINARY,
     BLOBS,
     GIT_LINE,
-    HALF_GIT_LINE,
     HUNK,
     NEW,
     OLD,
+    git_line,
 )
 from memnotify.mailpatch.unread import broken_headers, other_formats, unread_lines
 
@@ -68,8 +68,10 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
     while index < len(lines):
         if BINARY.match(lines[index].lstrip(_QUOTING)):
             binary.append(index)
+        known = len(wrapped)
         at = _file_header(reader, index, wrapped)
         if at is None:
+            del wrapped[known:]  # no header was put together
             unread.append(index)
             index += 1
             continue
@@ -139,7 +141,7 @@ def _file_header(
     """Return the diff with a header at a line, the line after it, and the header's first line."""
     lines = reader.lines
     start = index
-    git, skipped = _git_line(lines, index)
+    git, skipped = git_line(lines, index)
     if skipped > 1:
         wrapped.append(index)
         index += 1
@@ -225,17 +227,6 @@ def _file_header(
         blobs=_blobs(extended),
     )
     return diff, index, start
-
-
-def _git_line(lines: Sequence[str], index: int) -> tuple[re.Match[str] | None, int]:
-    """Return a `diff --git` line, which may have been wrapped between its names, and its lines."""
-    git = GIT_LINE.match(lines[index])
-    half = HALF_GIT_LINE.fullmatch(lines[index].rstrip())
-    if half and index + 1 < len(lines):
-        rest = _bare(lines[index + 1], half["margin"]).strip()
-        if re.fullmatch(r"\S+/\S+", rest):
-            return GIT_LINE.match(f"{lines[index].rstrip()} {rest}"), 2
-    return git, 1
 
 
 def _blobs(extended: Sequence[str]) -> tuple[str, str]:

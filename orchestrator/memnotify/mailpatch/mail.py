@@ -206,8 +206,9 @@ def _from_message(message: Message, known: Mail, path: Path) -> Iterator[Mail]:
                 doubts=(*text.doubts, *mail.doubts),
             )
     for inner in nested:
-        fields = "\n".join(f"{name}: {value}" for name, value in inner.items())
-        headers, _ = _headers(fields.encode("utf-8", "replace"))
+        # As they are: items() puts a question mark for each byte that is not ASCII.
+        fields = "\n".join(f"{name}: {value}" for name, value in inner.raw_items())
+        headers, _ = _headers(fields.encode("utf-8", "surrogateescape"))
         yield from _from_message(inner, replace(known, headers=headers, first=None), path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from memnotify.mailpatch.git_header import EXTENDED
 
@@ -25,3 +26,14 @@ BETWEEN = re.compile(
 BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # Lines that a diff may have before its first hunk, and a truncated hunk header.
 HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{EXTENDED.pattern}")
+
+
+def git_line(lines: Sequence[str], index: int) -> tuple[re.Match[str] | None, int]:
+    """Return a `diff --git` line, which may have been wrapped between its names, and its lines."""
+    line = lines[index].rstrip()
+    half = HALF_GIT_LINE.fullmatch(line)
+    if half and index + 1 < len(lines):
+        rest = lines[index + 1].strip().removeprefix(half["margin"].strip()).strip()
+        if re.fullmatch(r"\S+/\S+", rest):
+            return GIT_LINE.match(f"{line} {rest}"), 2
+    return GIT_LINE.match(lines[index]), 1

@@ -6,10 +6,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 
-from memnotify.mailpatch.git_header import EMPTY, lacks_hunks, names_in
+from memnotify.mailpatch.git_header import EMPTY, GIT, lacks_hunks, names_in
 from memnotify.mailpatch.headers import path_of
 from memnotify.mailpatch.raw import Broken, RawDiff
-from memnotify.mailpatch.syntax import ANYWHERE, GIT_LINE, HEADERS, HUNK, NEW, OLD, TRACE
+from memnotify.mailpatch.syntax import ANYWHERE, GIT_LINE, HEADERS, HUNK, NEW, OLD, TRACE, git_line
 
 _SHOWN = 100  # columns of a name, in messages
 _STARS = re.compile(r"\*{15}(?: .*)?")  # diff -cp names the function
@@ -54,7 +54,7 @@ def unread_lines(
     """Yield lines that look like a diff but are in none; `unread`: indices of lines in no diff."""
     starts = [diff.line for diff in diffs]
     for at in unread:
-        git, trace = GIT_LINE.fullmatch(bare[at]), TRACE.match(bare[at])
+        (git, _), trace = git_line(bare, at), TRACE.match(bare[at])
         what = None
         if not diffs:
             what = "a diff that cannot be read" if ANYWHERE.search(lines[at]) else None
@@ -115,4 +115,5 @@ def _named(line: str) -> str:
     """Return the file that a line of a header names."""
     git = GIT_LINE.match(line)
     names = names_in(git["git"]) if git else None
-    return (names[1] if names else path_of(line.partition(" ")[2]))[:_SHOWN]
+    rest = line.removeprefix(GIT) if line.startswith(GIT) else line.partition(" ")[2]
+    return (names[1] if names else path_of(rest))[:_SHOWN]

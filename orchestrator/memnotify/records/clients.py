@@ -9,7 +9,7 @@ from memnotify.records.log import ByKind, Flags, RecordLog, Records, ints, take
 from memnotify.scenario import SUCCESSORS
 
 _POLLIN = 0x001
-_POLLPRI = 0x002  # set by PSI and memory.events; a client of mem_notify does not ask for it
+_POLLPRI = 0x002  # PSI and memory.events set it; a client of mem_notify does not ask for it
 _OF_CLIENTS = (Kind.POLL, Kind.WAKEUP, Kind.READ, Kind.EXIT)
 
 

@@ -83,8 +83,9 @@ WORDED = [
     for field in SCHEMA
     if pa.types.is_string(field.type) or pa.types.is_dictionary(field.type)
 ]
-"""The columns in which a few values come again and again. A dictionary of numbers that rise is as
-large as they are: without one, a file is a quarter smaller, and written and read faster."""
+"""The columns in which few values occur, many times each. For numbers that rise, a dictionary would
+be as large as the numbers: without one, a file is a quarter smaller, and faster to write and to
+read."""
 
 COMMON = ("index", "time_ns", "kind", "client", "pid", "cpu")
 NEW = (*COMMON, "raw")

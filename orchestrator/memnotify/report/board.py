@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -16,6 +15,7 @@ from rich.console import Console
 from memnotify.guest.view import View
 from memnotify.kernel.compiled import Compiled
 from memnotify.model import Outcome
+from memnotify.report.progress import LastSeconds
 from memnotify.text import counted, printable
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ _COMPILED_EVERY = 30.0
 
 _MOVES = "balloon"
 """How the stages begin that are moves of the balloon, after each of which the guest runs on."""
-
-Expected = Mapping[str, float | None]
 
 
 class Board(Protocol):
@@ -47,7 +45,7 @@ class Board(Protocol):
     def failed(self, what: str, text: str) -> None:
         """A build has failed, which need not end the run."""
 
-    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+    def planned(self, cells: int, there: int, expected: LastSeconds | None = None) -> None:
         """`cells` cells are wanted, `there` of which already have results.
 
         `expected` has the others, with the seconds that each took the last time, if ever.
@@ -106,7 +104,7 @@ class QuietBoard:
     def failed(self, what: str, text: str) -> None:
         pass
 
-    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+    def planned(self, cells: int, there: int, expected: LastSeconds | None = None) -> None:
         pass
 
     def stage(self, cell: str, stage: str) -> None:
@@ -157,7 +155,7 @@ class LineBoard(QuietBoard):
     def failed(self, what: str, text: str) -> None:
         self._line(f"{what}: {text}")
 
-    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+    def planned(self, cells: int, there: int, expected: LastSeconds | None = None) -> None:
         self._cells, self._done = cells, there
         self._line(f"{counted(cells, 'cell')}, {there} of them already finished")
 

@@ -17,8 +17,7 @@ from memnotify.guest.view import View
 from memnotify.jsontext import dump
 from memnotify.kernel.compiled import Compiled
 from memnotify.model import Outcome
-from memnotify.report.board import Expected
-from memnotify.report.progress import Build, Run, Ticker
+from memnotify.report.progress import Build, LastSeconds, Run, Ticker
 
 VERSION = 1
 _PERIOD_SECONDS = 2.0
@@ -218,7 +217,7 @@ class JsonBoard:
     def failed(self, what: str, text: str) -> None:
         self._write(BuildFailed(what=what, text=text, seconds=self._end(what)))
 
-    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+    def planned(self, cells: int, there: int, expected: LastSeconds | None = None) -> None:
         with self._lock:
             self._run.plan(cells, there, expected)
             left = self._left()

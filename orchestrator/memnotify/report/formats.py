@@ -17,16 +17,17 @@ from memnotify.report.ktap import ktap
 from memnotify.report.markdown import markdown
 from memnotify.report.page.page import page
 from memnotify.results.expectations import expectations
-from memnotify.results.folder import CAMPAIGN, CONSOLE, RunFolder, read_verdict
+from memnotify.results.folder import CAMPAIGN, CONSOLE
+from memnotify.results.looked import Looked
 from memnotify.results.timeline import timeline_of
 
-Format = Callable[[Sequence[RunFolder], Path], str]
+Format = Callable[[Sequence[Looked], Path], str]
 
 
 def _of_one(write: Callable[[RunReport], str]) -> Format:
     """Return a format that has no trend."""
 
-    def written(runs: Sequence[RunFolder], output: Path) -> str:
+    def written(runs: Sequence[Looked], output: Path) -> str:
         if len(runs) > 1:
             raise InputError(
                 f"{output}: this format is of one run",
@@ -45,7 +46,7 @@ FORMATS: MappingProxyType[str, Format] = MappingProxyType(
 _CONSOLE_BYTES = 4096  # of the end, where a panic would be
 
 
-def make_report(runs: Sequence[RunFolder], output: Path) -> None:
+def make_report(runs: Sequence[Looked], output: Path) -> None:
     """Write a report to a file, in the format given by the file's suffix.
 
     Of several runs of one campaign, it shows the newest one and the trend.
@@ -63,12 +64,12 @@ def make_report(runs: Sequence[RunFolder], output: Path) -> None:
     write_whole(output, write(runs, output).encode(errors="backslashreplace"))
 
 
-def read_report(run: RunFolder) -> RunReport:
+def read_report(looked: Looked) -> RunReport:
     """Return the data of a run's report. Raises InputError as `make_report` does."""
-    whole, _ = run.results()
+    run = looked.run
     cells = tuple(
-        _cell(run, whole[row.id], row.name)
-        if row.id in whole
+        _cell(looked, row.id, row.name)
+        if row.id in looked.whole
         else CellReport(id=row.id, name=row.name)
         for row in run.plan()
     )
@@ -84,12 +85,13 @@ def read_report(run: RunFolder) -> RunReport:
     return RunReport(name=name, cells=cells, expected=expected)
 
 
-def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
+def _cell(looked: Looked, cell_id: str, name: str) -> CellReport:
+    folder = looked.whole[cell_id]
     log = folder / CONSOLE
     return CellReport(
-        id=folder.name,
+        id=cell_id,
         name=name,
-        verdict=read_verdict(folder),
+        verdict=looked.verdict(cell_id),
         log=_from_here(log) if log.is_file() else None,
         console=_end(log) if log.is_file() else "",
         events=timeline_of(folder),

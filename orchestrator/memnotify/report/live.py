@@ -24,8 +24,7 @@ from rich.text import Text
 from memnotify.guest.view import View
 from memnotify.kernel.compiled import Compiled
 from memnotify.model import Ending, Outcome
-from memnotify.report.board import Expected
-from memnotify.report.progress import Build, Run, Ticker, build_line, guest_lines
+from memnotify.report.progress import Build, LastSeconds, Run, Ticker, build_line, guest_lines
 from memnotify.report.suspend import Suspension, in_foreground
 from memnotify.text import printable
 
@@ -110,7 +109,7 @@ class LiveBoard:
             # Without a red mark: a source that cannot be fetched is why there is another base.
             self._print(f"[dim]-[/] {_safe(what)}: {_safe(text)}")
 
-    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+    def planned(self, cells: int, there: int, expected: LastSeconds | None = None) -> None:
         with self._lock:
             self._run.plan(cells, there, expected)
             if there:

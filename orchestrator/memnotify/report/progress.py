@@ -15,6 +15,9 @@ from memnotify.guest.view import Glimpse, View
 from memnotify.kernel.compiled import Compiled
 from memnotify.text import counted, printable
 
+LastSeconds = Mapping[str, float | None]
+"""How long each cell took the last time, by its name; None: it has not run."""
+
 _WINDOW_S = 5.0
 """Over how many seconds a rate is measured."""
 

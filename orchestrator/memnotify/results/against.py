@@ -26,9 +26,9 @@ class Against:
     """A run beside a baseline.
 
     `gone` and `new` are names of cells that only the baseline or only the run has. `ended` has a
-    line for each cell that ends in another way, `worse` those of cells that were well and are not.
-    `identical` counts the cells with the same records, of `pairs`; `lost` those with a log that
-    lost records, which may have been the same or not.
+    line for each cell whose outcome differs, `worse` the lines of cells that were ok before. Of
+    `pairs` of cells, `identical` have the same records, and `lost` have a log that lost records, so
+    that nothing is known.
     """
 
     moved: tuple[Moved, ...]

@@ -22,6 +22,7 @@ from memnotify import toml
 from memnotify.axes import AXES, DEFAULTS, Value, chosen
 from memnotify.check.change import parse_limit
 from memnotify.check.reaction import UNITS, react
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.files import write_whole, writing
 from memnotify.model import Outcome, Repeatability
@@ -31,7 +32,6 @@ from memnotify.records.parquet import read_records
 from memnotify.results.comparison import COMPARED, Inputs
 from memnotify.results.folder import RECORDS, RunFolder, read_verdict
 from memnotify.series.own import branch_of
-from memnotify.store import digest_value
 from memnotify.text import known_names, shown
 
 FOLDER = Path("baselines")
@@ -165,7 +165,7 @@ class Place:
         for at, cell in enumerate(table.cell):
             if places.setdefault(cell.place, at) != at:
                 raise InputError(
-                    f"cell[{at}]: {cell.name} is there twice",
+                    f"cell[{at}]: {cell.name} occurs twice",
                     file=self.path,
                     line=lines.nearest(("cell", at)),
                 )

@@ -108,8 +108,28 @@ class Judgement:
     unsure: tuple[tuple[Limit, Moved], ...]
     settings: int
 
+    def to_json(self, figure: str, group: Value) -> list[dict[str, Any]]:
+        """Return what each limit of a figure found in a group, for programs.
+
+        The verdict is that of the worst setting: `broken`, `unclear`, which breaks no limit, or
+        `held`.
+        """
+        found = []
+        for limit in self.limits:
+            if limit.figure != figure:
+                continue
+            worst = {
+                verdict: [
+                    moved.to_json() for of, moved in pairs if (of, moved.group) == (limit, group)
+                ]
+                for verdict, pairs in (("broken", self.broken), ("unclear", self.unsure))
+            }
+            verdict = next((name for name, changes in worst.items() if changes), "held")
+            found.append({"limit": limit.text, "verdict": verdict, **worst})
+        return found
+
     def lines(self) -> list[str]:
-        """Return what a reader is told, the strongest evidence first."""
+        """Return the lines of a report, the strongest evidence first."""
         lines = [f"FAIL {limit.text}: {sentence(moved)}" for limit, moved in self.broken]
         lines += [f"unclear {limit.text}: {sentence(moved)}" for limit, moved in self.unsure]
         held = f"{counted(len(self.limits), 'limit')}, {counted(self.settings, 'setting')}"

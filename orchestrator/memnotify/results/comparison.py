@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome, Repeatability
 from memnotify.parallel import each
 from memnotify.places import command
-from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
+from memnotify.results.folder import PLAN, RECORDS, RunFolder
 from memnotify.results.grouping import BUILD, RUN, GroupFigure, Grouping, Point
 from memnotify.results.identical import Alike, CellLog, compare_logs
-from memnotify.results.reaction import reacted_in
-from memnotify.store import digest_value
+from memnotify.results.looked import Looked
 from memnotify.text import known_names, similar
 
 Inputs = Mapping[str, Any]
@@ -33,9 +33,11 @@ COMPARED = ordered(
 )
 """The axes along which cells can be compared, in display order."""
 
-# What cells run in besides their kernel; determined by these axes.
+# What cells have in common besides their kernel is determined by these axes.
 _TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
 _TOOLS_AXES = ("setting", "arch", "machine", "memory_mib", "scenario", "clock")
+
+_UNKNOWN = MappingProxyType(dict.fromkeys(UNITS))
 
 GROUPED = (*COMPARED, RUN, BUILD)
 """What cells can be compared by: an axis, their run, or the build of their kernel."""
@@ -112,7 +114,8 @@ class GroupComparison:
         notes = [f"cells ran with different {what}" for what in self.mixed]
         notes += [f"{group}: {how}" for group, how in ended.items()]
         if self.rows[0].by in (RUN, BUILD):
-            # Another kernel has other times from its boot on, so where they begin says nothing.
+            # With another kernel, times differ from boot on, so where they first differ says
+            # nothing.
             notes += [dataclasses.replace(found, first=None).sentence() for found in self.alike]
         else:
             notes += [found.sentence() for found in self.alike if found.is_news]
@@ -164,17 +167,17 @@ def compare_runs(
     """
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
-    runs = [(run, *run.results()) for run in map(RunFolder, paths)]
-    damaged = [line for _, _, lines in runs for line in lines]
+    runs = [Looked.at(RunFolder(path)) for path in paths]
+    damaged = [line for looked in runs for line in looked.damaged]
     for line in damaged:
         say(line)
-    plans = {run.path: list(_planned(run, only)) for run, _, _ in runs}
+    plans = {looked.run.path: list(_planned(looked.run, only)) for looked in runs}
     grouping = Grouping.of(by, plans)
-    for run, whole, _ in runs:
-        planned = plans[run.path]
-        there = [(run.path, row, axes, whole[row.id]) for row, axes in planned if row.id in whole]
+    for looked in runs:
+        planned = plans[looked.run.path]
+        there = [cell for cell in planned if cell[0].id in looked.whole]
         not_run += len(planned) - len(there)
-        for sample in each(lambda cell: _sample(grouping, *cell), there):
+        for sample in each(functools.partial(_sample, grouping, looked), there):
             if sample.outcome.infrastructure is not None:
                 failed += 1
                 continue
@@ -323,21 +326,21 @@ def _planned(
 
 
 def _sample(
-    grouping: Grouping, run: Path, row: PlanRow, axes: Mapping[str, Value], folder: Path
+    grouping: Grouping, looked: Looked, planned: tuple[PlanRow, Mapping[str, Value]]
 ) -> _Sample:
-    axes = grouping.axes(axes)
-    group, point = grouping.place(run, row, axes)
-    verdict, log = read_verdict(folder), None
-    figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
+    row, axes = planned[0], grouping.axes(planned[1])
+    group, point = grouping.place(looked.run.path, row, axes)
+    verdict, log = looked.verdict(row.id), None
+    figures: Mapping[str, float | None] = _UNKNOWN
     # The log itself does not stay in memory: there may be many cells.
-    if (found := reacted_in(folder)) is not None:
-        figures, file = found.figures, folder / RECORDS
+    if (found := looked.reaction(row.id)) is not None:
+        figures, file = found.figures, looked.whole[row.id] / RECORDS
         log = CellLog(id=row.id, file=file, order=found.order, lacking=found.lacking)
     return _Sample(
         id=row.id,
         group=group,
         point=point,
-        scenario=digest_value(row.inputs["scenario"]),
+        scenario=grouping.digests.of(row.inputs["scenario"]),
         axes=axes,
         inputs=row.inputs,
         outcome=verdict.outcome,

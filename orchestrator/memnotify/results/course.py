@@ -56,7 +56,7 @@ _WORDS: Mapping[ClientKind, str] = MappingProxyType(
     }
 )
 POLLIN = "POLLIN"
-"""How clients of every other kind are told."""
+"""How clients of every other kind are notified."""
 
 NOTICES = (POLLIN, *_WORDS.values())
 """What a wakeup can be, in the order of legends."""
@@ -234,7 +234,7 @@ def _zones(log: RecordLog) -> Iterator[ZoneCourse]:
 
 
 def _spans(t: Floats, on: NDArray[np.bool_]) -> Iterator[tuple[float, float]]:
-    """Yield from when to when a flag was set; it lasts until the next sample without it."""
+    """Yield the spans in which a flag was set; one lasts until the next sample without it."""
     edges = np.diff(np.concatenate([[0], on.astype(np.int8), [0]]))
     for a, b in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
         yield float(t[a]), float(t[min(int(b), t.size - 1)])

@@ -16,11 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from memnotify.campaign.row import PlanRow
+from memnotify.campaign.row import PlanRow, checked_id
+from memnotify.files import replacing
 from memnotify.jsontext import dump, parse
 
 PLAN_ROWS = "plan.parquet"
 RESULTS = "results"
+
+REACTION = "reaction.json"
+"""In the folder of a cell: see results/reaction.py."""
 
 MANY = 1_000
 """Runs of more cells have a dataset."""
@@ -30,7 +34,9 @@ _SHARED = ("machine", "scenario")
 """Inputs that many cells have in common: each is read once."""
 
 _PLAN = ("id", "name", "source", "inputs", *_SHARED)
-_ROW = ("id", "verdict", "files")
+_ROW = ("id", "verdict", "files", "origin", "reaction")
+"""`origin` is what a report says of all cells together, of the manifest; `reaction` is the text of
+reaction.json. Both are null if the version that wrote the row had no such column."""
 
 
 def _texts(names: Sequence[str]) -> Any:
@@ -46,14 +52,10 @@ def write_plan(file: Path, rows: Iterable[PlanRow]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    draft, schema = file.with_name(f".new-{uuid.uuid4().hex}"), _texts(_PLAN)
-    try:
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
-            for part in _parts(rows):
-                writer.write_table(pa.Table.from_pylist([_planned(row) for row in part], schema))
-        draft.rename(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    schema = _texts(_PLAN)
+    with replacing(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        for part in _parts(rows):
+            writer.write_table(pa.Table.from_pylist([_planned(row) for row in part], schema))
 
 
 def _planned(row: PlanRow) -> dict[str, Any]:
@@ -69,6 +71,18 @@ def _planned(row: PlanRow) -> dict[str, Any]:
         "inputs": dump(rest, indent=None),
         **shared,
     }
+
+
+def read_ids(file: Path) -> list[str]:
+    """Return the ids of the cells of a plan, which take a fraction of the plan. Raises as that."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file, schema=_texts(_PLAN), columns=["id"])
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
+    return [checked_id(cell_id) for cell_id in table.column("id").to_pylist()]
 
 
 def read_plan(file: Path) -> list[PlanRow]:
@@ -102,13 +116,28 @@ class Dataset:
 
     def __init__(self, run: Path) -> None:
         self._folder = run / RESULTS
-        self._rows: list[dict[str, str]] = []
+        self._rows: list[dict[str, str | None]] = []
 
-    def add(self, cell: Path, verdict: Mapping[str, Any]) -> None:
+    def add(
+        self,
+        cell: Path,
+        verdict: Mapping[str, Any],
+        *,
+        origin: Mapping[str, Any] | None = None,
+        reaction: str | None = None,
+    ) -> None:
         """Add the cell in a folder. Raises OSError."""
         if (files := state_of(cell)) is None:
             return
-        self._rows.append({"id": cell.name, "verdict": dump(verdict, indent=None), "files": files})
+        self._rows.append(
+            {
+                "id": cell.name,
+                "verdict": dump(verdict, indent=None),
+                "files": files,
+                "origin": None if origin is None else dump(origin, indent=None),
+                "reaction": reaction,
+            }
+        )
         if len(self._rows) >= _AT_ONCE:
             self.write()
 
@@ -121,10 +150,9 @@ class Dataset:
 
         self._folder.mkdir(exist_ok=True)
         number = len(list(self._folder.glob("*.parquet")))
-        draft = self._folder / f".new-{uuid.uuid4().hex}"
         table = pa.Table.from_pylist(self._rows, _texts(_ROW))
-        pq.write_table(table, draft, compression="zstd")
-        draft.rename(self._folder / f"{number:06}-{uuid.uuid4().hex[:8]}.parquet")
+        with replacing(self._folder / f"{number:06}-{uuid.uuid4().hex[:8]}.parquet") as draft:
+            pq.write_table(table, draft, compression="zstd")
         self._rows = []
 
 
@@ -166,12 +194,19 @@ class Noted:
 
     def verdict(self, cell_id: str) -> Mapping[str, Any] | None:
         """Return the verdict of a cell whose row was found to count. Raises ValueError."""
+        if (text := self.text(cell_id, "verdict")) is None:
+            return None
+        found = parse(text)
+        if not isinstance(found, dict) or found.get("id") != cell_id:
+            raise ValueError("not the verdict of this cell")
+        return found
+
+    def text(self, cell_id: str, column: str) -> str | None:
+        """Return what a column has of a cell whose row was found to count; None without one."""
         if cell_id not in self._kept:
             return None
         table, row = self._place[cell_id]
-        found = parse(str(self._tables[table].column("verdict")[row].as_py()))
-        if not isinstance(found, dict) or found.get("id") != cell_id:
-            raise ValueError("not the verdict of this cell")
+        found: str | None = self._tables[table].column(column)[row].as_py()
         return found
 
 

@@ -29,7 +29,7 @@ class Dates:
 
 
 def dates_of(run: RunFolder) -> Dates:
-    """Return the dates of a run. A copy of a folder has its own times, its list of commands not."""
+    """Return the dates of a run. A copied folder has new times, but the same list of commands."""
     times = [*_started(run)]
     if not times:
         files = [run.cells / row.id / VERDICT for row in run.plan()]

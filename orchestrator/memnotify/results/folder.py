@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from memnotify.campaign.row import PlanRow
+from memnotify.digest import digest_file, seal_holds, sealed
 from memnotify.errors import InputError
-from memnotify.files import file_state, read_text
+from memnotify.files import DRAFT, draft_folder, read_text, replacing
 from memnotify.jsontext import by_key, dump, parse
 from memnotify.model import CONSOLE as CONSOLE
 from memnotify.model import RECORDS as RECORDS
@@ -28,24 +28,22 @@ from memnotify.places import command
 from memnotify.results.dataset import (
     MANY,
     PLAN_ROWS,
+    REACTION,
     RESULTS,
     Dataset,
     Noted,
-    read_plan,
     write_plan,
 )
 from memnotify.results.manifest import Manifest
+from memnotify.results.plan_file import CAMPAIGN as CAMPAIGN
+from memnotify.results.plan_file import PLAN as PLAN
+from memnotify.results.plan_file import SHARD, PlanFile, no_link
 from memnotify.results.verdict import Verdict
-from memnotify.store import digest_file, seal_holds, sealed
 from memnotify.text import similar
 
-CAMPAIGN = "campaign.toml"
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 MACHINE = "machine.cfg"
-_DRAFT = ".new-"
-PLAN = "plan.json"
-_SHARD = "shard.json"
 
 ATTEMPTS = "attempts"
 """In the folder of a cell: the files of earlier attempts, in 1, 2, ..."""
@@ -58,7 +56,7 @@ class RunFolder:
         self.path = path
         self.cells = path / "cells"
         self._dataset: Dataset | None = None
-        self._planned: tuple[object, list[PlanRow]] | None = None
+        self._plan = PlanFile(path)
 
     def make(self) -> None:
         """Make the folder. Raises InputError if that fails, before anything is built."""
@@ -85,9 +83,9 @@ class RunFolder:
             _write(self.path / PLAN, to_json([row.to_json() for row in plan]).encode())
             (self.path / PLAN_ROWS).unlink(missing_ok=True)
         if whole is None:
-            (self.path / _SHARD).unlink(missing_ok=True)
+            (self.path / SHARD).unlink(missing_ok=True)
         else:
-            _write(self.path / _SHARD, to_json({"whole": list(whole)}).encode())
+            _write(self.path / SHARD, to_json({"whole": list(whole)}).encode())
 
     def finish(self) -> None:
         """Write what the dataset of a large run lacks. Raises OSError."""
@@ -101,9 +99,9 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove what a killed run left unfinished. Call it with the run's lock held."""
-        for path in self.cells.glob(_DRAFT + "*"):
+        for path in self.cells.glob(DRAFT + "*"):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (self.path / RESULTS).glob(_DRAFT + "*"):
+        for path in (self.path / RESULTS).glob(DRAFT + "*"):
             path.unlink(missing_ok=True)
 
     def cell(self, cell_id: str) -> Path:
@@ -136,15 +134,15 @@ class RunFolder:
         They are in the order of the plan. Also returns a line for each cell with incomplete
         results: it counts as not run.
         """
-        whole, damaged, _ = self._results()
+        whole, damaged, _ = self.found()
         return whole, damaged
 
-    def _results(self) -> tuple[dict[str, Path], list[str], Noted]:
+    def found(self) -> tuple[dict[str, Path], list[str], Noted]:
         """Return the same, and the dataset that has the verdicts of some of them."""
         whole: dict[str, Path] = {}
         damaged = []
         noted = Noted(self.path)
-        for cell_id in (row.id for row in self.plan()):
+        for cell_id in self.ids():
             if noted.holds(self.cells / cell_id):
                 whole[cell_id] = self.cells / cell_id
                 continue
@@ -160,20 +158,17 @@ class RunFolder:
 
     def has_results(self) -> bool:
         """Return whether `results` has any cell; it looks no further than the first."""
-        for row in self.plan():
+        for cell_id in self.ids():
             with suppress(InputError):
-                _outcome(self.cell(row.id))
+                _outcome(self.cell(cell_id))
                 return True
         return False
 
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:
         """Provide an empty folder for one attempt; it is removed afterwards unless published."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{cell_id}-", dir=self.cells))
-        try:
+        with draft_folder(self.cells, name=f"{cell_id}-", private=True) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def publish(
         self,
@@ -201,45 +196,24 @@ class RunFolder:
         else:
             draft.rename(place)
         if self._dataset is not None:
-            self._dataset.add(place, verdict.to_json())
+            self._dataset.add(
+                place,
+                verdict.to_json(),
+                origin=manifest.overview(),
+                reaction=_text_if_any(place / REACTION),
+            )
 
     def plan(self) -> list[PlanRow]:
         """Return plan.json. Raises InputError if the folder is not a run's, or contains links."""
-        file = self.path / PLAN
-        try:
-            names = (CAMPAIGN, PLAN, PLAN_ROWS, RESULTS, _SHARD, self.cells.name)
-            for path in (self.path / name for name in names):
-                _no_link(path)
-            plan = parse(read_text(file))
-            if isinstance(plan, dict) and plan.get("rows") == PLAN_ROWS:
-                file = self.path / PLAN_ROWS
-                state = file_state(file)
-                if self._planned is None or self._planned[0] != state:
-                    self._planned = state, read_plan(file)
-                return list(self._planned[1])
-        except FileNotFoundError:
-            raise InputError(
-                f"{self.path} is not the folder of a run: it has no plan.json",
-                hint=similar(self.path.name, _runs_beside(self.path))
-                or f"see {command('run --help')}",
-            ) from None
-        except NotADirectoryError:
-            raise InputError(
-                f"{self.path} is not the folder of a run, but a file",
-                hint=f"name the folder that {command('run')} wrote, such as runs/NAME",
-            ) from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"cannot be read: {error}", file=file) from error
-        if not isinstance(plan, list):
-            raise InputError("not the plan of a run", file=file)
-        try:
-            return [PlanRow.from_json(row) for row in plan]
-        except ValueError as error:
-            raise InputError(str(error), file=file) from error
+        return self._plan.rows()
+
+    def ids(self) -> list[str]:
+        """Return the ids of the cells of the plan. Raises as `plan`, which takes longer."""
+        return self._plan.ids()
 
     def whole(self) -> list[str]:
         """Return the names of all cells of the campaign, even if this run is one part of it."""
-        file = self.path / _SHARD
+        file = self.path / SHARD
         if not file.exists():
             return [row.name for row in self.plan()]
         names = read_json(file).get("whole")
@@ -259,7 +233,7 @@ class RunFolder:
 
         So a reader need not have them all in memory, and none is looked for twice.
         """
-        whole, damaged, noted = self._results()
+        whole, damaged, noted = self.found()
         found = whole.values()
         return damaged, (noted_verdict(noted, folder) or read_verdict(folder) for folder in found)
 
@@ -279,12 +253,11 @@ class RunFolder:
         )
 
 
-def _runs_beside(path: Path) -> list[str]:
-    """Return the names of the runs in the folder in which somebody looks for one."""
+def _text_if_any(file: Path) -> str | None:
     try:
-        return [found.parent.name for found in path.parent.glob(f"*/{PLAN}")]
-    except OSError:
-        return []
+        return read_text(file)
+    except (OSError, ValueError):
+        return None  # nothing needs it
 
 
 def _outcome(folder: Path) -> Outcome:
@@ -316,16 +289,11 @@ def without_links(folder: Path) -> Path:
 
     Somebody may have sent the run, and a link could lead to any of our files.
     """
-    _no_link(folder)
+    no_link(folder)
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            _no_link(Path(parent, name))
+            no_link(Path(parent, name))
     return folder
-
-
-def _no_link(path: Path) -> None:
-    if path.is_symlink():
-        raise InputError("a link; results must be files and folders", file=path)
 
 
 def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
@@ -399,12 +367,5 @@ def to_json(value: Any) -> str:
 
 
 def _write(file: Path, data: bytes) -> None:
-    fd, name = tempfile.mkstemp(prefix=_DRAFT, dir=file.parent)
-    try:
-        with os.fdopen(fd, "wb") as out:
-            out.write(data)
-        Path(name).chmod(0o644)
-        Path(name).rename(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(file) as draft:
+        draft.write_bytes(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from memnotify.campaign.row import PlanRow
 from memnotify.check.statistics import Effect, Spread
 from memnotify.errors import InputError
 from memnotify.results.identical import Alike
+from memnotify.results.looked import Digests
 from memnotify.series.own import branch_of
-from memnotify.store import digest_value
 from memnotify.text import counted
 
 RUN, BUILD = "run", "build"
@@ -84,6 +84,7 @@ class Grouping:
     by: str
     names: Mapping[Path, str]
     branches: bool = False
+    digests: Digests = field(default_factory=Digests, repr=False, compare=False)
 
     @classmethod
     def of(cls, by: str, plans: Mapping[Path, Sequence[_Planned]]) -> Grouping:
@@ -121,7 +122,7 @@ class Grouping:
             group = f"{axes['series']} {str(row.inputs.get('kernel', ''))[:_DIGITS]}"
         point = tuple(value for name, value in axes.items() if name not in self.replaced)
         if self.by in _SAME_SCENARIO:
-            point = (*point, digest_value(row.inputs["scenario"]))
+            point = (*point, self.digests.of(row.inputs["scenario"]))
         return group, point
 
 

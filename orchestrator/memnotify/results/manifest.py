@@ -21,6 +21,10 @@ BOOT, TEMPLATE = "boot", "template"
 """What a guest can start from."""
 
 
+_FACTS = ("version", "patches")
+"""Of the kernel, in an overview."""
+
+
 def _judged(value: Any, *, detail: str) -> Any:
     """Return an object with its outcome parsed; the key `detail` holds the outcome's detail."""
     if not isinstance(value, Mapping) or "outcome" not in value:
@@ -167,6 +171,27 @@ class Manifest:
             **({"moves": [dataclasses.asdict(move) for move in self.moves]} if self.moves else {}),
             **({"folders": list(self.folders)} if self.folders else {}),
         }
+
+    def overview(self) -> dict[str, Any]:
+        """Return, as a JSON value, what a report of all cells says of their manifests.
+
+        It is the same for many cells of a run. `from_overview` reads it.
+        """
+        facts = self.kernel.get("facts") or {}
+        return {
+            "host": None if self.host is None else dataclasses.asdict(self.host),
+            "versions": self.versions,
+            "digests": self.digests,
+            "kernel": {"facts": {key: facts[key] for key in _FACTS if key in facts}},
+        }
+
+    @classmethod
+    def from_overview(cls, value: Mapping[str, Any]) -> Self:
+        """Return a manifest that has this alone. Raises ValueError if `overview` did not write it.
+
+        Its outcome is not that of a cell.
+        """
+        return cls.from_json({**value, "outcome": str(Outcome())})
 
     def moved(self) -> list[Move]:
         """Return all hosts that the cell left, and why, in no certain order."""

@@ -26,6 +26,7 @@ from memnotify.errors import InputError
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.looked import Looked
 from memnotify.results.verdict import Verdict
 from memnotify.series.quilt import MEM_NOTIFY, NONE, is_known, revisions
 from memnotify.series.revision import Revision, load_revision
@@ -65,7 +66,7 @@ class Checked:
 
     A cell gets a single one without an `answer` if its revision has no promises on file, or no
     longer exists. `lost_records` and `torn_records` are those of the log. `promised_by` is the
-    series whose promises these are, and `needs` what would exercise one that was not.
+    series whose promises these are. `needs` says what would exercise a promise that was not.
     """
 
     cell: str
@@ -100,16 +101,22 @@ _NOT_PROMISED: Mapping[str, Any] = MappingProxyType(
 
 
 def check_run(
-    run: RunFolder, *, root: Path = MEM_NOTIFY, against: str | None = None
+    run: RunFolder,
+    *,
+    root: Path = MEM_NOTIFY,
+    against: str | None = None,
+    looked: Looked | None = None,
 ) -> Iterator[Checked]:
     """Check each cell that has a log against each invariant of its revision.
 
-    With `against`, the promises are those of that revision, except for kernels without a series.
+    `looked` is what the run has, if that is known. With `against`, the promises are those of that
+    revision, except for kernels without a series.
     Raises InputError if the folder is not a run's, a log cannot be read, or a revision is invalid.
     """
     checker = Checker(root=root, against=against)
-    for verdict in run.verdicts():
-        file = run.cell(verdict.id) / RECORDS
+    looked = looked or Looked.at(run)
+    for cell_id, folder in looked.whole.items():
+        verdict, file = looked.verdict(cell_id), folder / RECORDS
         if file.exists():  # else the testbed failed
             yield from checker.check(verdict, read_records(file))
 

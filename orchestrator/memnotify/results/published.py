@@ -38,7 +38,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class FigureTable(toml.Table):
     """One published figure, and what of ours it is compared with."""
 
-    figure: str = Field(description="Ours: one of Figures in check/experiment.py.")
+    figure: str = Field(description="Our figure: one of Figures in check/experiment.py.")
     cells: dict[str, str | int] = Field(description="Which cells, by values of axes.")
     says: str = Field(description="What was published, in words.")
     unit: str = Field(default="", description="The unit of value.")
@@ -59,7 +59,7 @@ class FigureTable(toml.Table):
         default=None, description="Only until the start of this step."
     )
     note: str = Field(default="", description="Printed below the table.")
-    why_not: str = Field(default="", description="Printed there if ours does not agree.")
+    why_not: str = Field(default="", description="The reason, printed if ours does not agree.")
     alternative: bool = Field(
         default=False, description="Another reading, to be refuted: that it differs is no fault."
     )

@@ -183,7 +183,7 @@ def _course(
         ours_s = (records["time_ns"].astype(np.float64) - origin) / NS_PER_S
         ours = _column(records, mine)
     found = distance(seconds, values, ours_s, ours, hold_s=table.hold_s)
-    # Of our samples, those long before or after are of no use.
+    # Our samples from long before or after do not count.
     near = (ours_s >= seconds[0] - 5) & (ours_s <= seconds[-1] + 5)
     return {
         "moments": (),

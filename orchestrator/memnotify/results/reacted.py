@@ -1,4 +1,4 @@
-"""How each client of a run was told: the data of pictures of latency, of batches and of herds."""
+"""How each client of a run was notified: the data of pictures of latency, batches and herds."""
 
 from __future__ import annotations
 

@@ -20,17 +20,17 @@ import numpy as np
 
 from memnotify import scenario, units
 from memnotify.check import metrics, reaction
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
+from memnotify.jsontext import parse
 from memnotify.records import clients, exits, layout, zones
 from memnotify.records import log as records_log
 from memnotify.records.log import Columns, RecordLog
 from memnotify.records.parquet import read_columns
 from memnotify.results import identical
+from memnotify.results.dataset import REACTION as REACTION
 from memnotify.results.folder import MANIFEST, RECORDS, read_json, to_json
 from memnotify.results.identical import order_of
-from memnotify.store import digest_value
-
-REACTION = "reaction.json"
 
 MAKERS = (clients, exits, layout, metrics, reaction, records_log, scenario, units, zones)
 """The modules that make the figures: all of this package that `check.reaction` imports."""
@@ -79,14 +79,28 @@ def reacted_in(folder: Path, log: RecordLog | None = None) -> Reacted | None:
 
 
 def _noted(folder: Path) -> Reacted | None:
-    """Return what a note says; None if there is none of ours. Somebody may have sent the run."""
+    """Return what a note says; None if there is none of ours."""
     try:
-        note: Mapping[str, Any] = read_json(folder / REACTION)
+        note = read_json(folder / REACTION)
         files = read_json(folder / MANIFEST).get("files")
     except InputError:
         return None
-    if not (isinstance(files, dict) and REACTION in files):
+    return _read(note) if isinstance(files, dict) and REACTION in files else None
+
+
+def reacted_as_noted(text: str | None) -> Reacted | None:
+    """Return what the text of a note says, whose digest was checked; None if it is not of ours."""
+    if text is None:
         return None
+    try:
+        note = parse(text)
+    except (ValueError, RecursionError):
+        return None
+    return _read(note) if isinstance(note, dict) else None
+
+
+def _read(note: Mapping[str, Any]) -> Reacted | None:
+    """Return what a note says, if it is one of ours. Somebody may have sent the run."""
     figures, order, lacking = (note.get(key) for key in ("figures", "order", "lacking"))
     if (
         note.get("maker") == _maker()

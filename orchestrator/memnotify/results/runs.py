@@ -21,9 +21,10 @@ _DEEPEST = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run: how many of its cells have results, and which. `wrong` says what cannot be read.
+    """A run: how many of its cells have results, and with which outcomes.
 
-    `changed` is when its last result was written, in seconds since 1970, `size` in bytes.
+    `wrong` says what cannot be read. `changed` is when its last result was written, in seconds
+    since 1970, `size` in bytes.
     """
 
     run: str

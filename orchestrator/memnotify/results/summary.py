@@ -14,6 +14,7 @@ from memnotify.axes import point_of
 from memnotify.campaign.plan import boot_files, cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
+from memnotify.digest import digest_value
 from memnotify.host import Machine
 from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
 from memnotify.places import own_folders
@@ -22,7 +23,7 @@ from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
 from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Move, Start
 from memnotify.results.verdict import Verdict
-from memnotify.store import Artifact, digest_value
+from memnotify.store import Artifact
 from memnotify.units import NS_PER_S
 
 

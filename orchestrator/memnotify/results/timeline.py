@@ -260,7 +260,7 @@ def _below(zone: Records) -> Made:
         threshold = int(gate[samples[0]])
         text = (
             f"zone {name} at or below the gate, {threshold} free pages: "
-            f"{counted(len(samples), 'sample')} in {seconds:.1f} s, lowest {least}"
+            f"{counted(len(samples), 'sample')}{_lasting(seconds)}, lowest {least}"
         )
         event = {"event": "gate", "zone": name, "node": node, "gate_pages": threshold}
         yield (
@@ -269,12 +269,17 @@ def _below(zone: Records) -> Made:
         )
 
 
+def _lasting(seconds: float) -> str:
+    """Return ` in 0.3 s`, and nothing for a single sample, which lasts no time."""
+    return f" in {seconds:.1f} s" if seconds else ""
+
+
 def _swap(log: RecordLog, _: _Told) -> Made:
     yield from _growth(
         log,
         "pswpout",
         "swap",
-        lambda pages, s: f"{counted(pages, 'page')} swapped out in {s:.1f} s",
+        lambda pages, s: f"{counted(pages, 'page')} swapped out{_lasting(s)}",
     )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from memnotify import toml
+from memnotify.digest import digest_file
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.records.compare import Agreement, compare
@@ -16,7 +17,6 @@ from memnotify.records.parquet import read_records
 from memnotify.results.dates import Dates, dates_of
 from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder, read_manifest, read_verdict
 from memnotify.results.frames import CellResults
-from memnotify.store import digest_file
 
 
 class Change(StrEnum):
@@ -52,7 +52,7 @@ class Trend:
 def by_date(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """Return runs of one campaign, oldest first.
 
-    Raises InputError if they are of several, or if one is there twice.
+    Raises InputError if they are of several, or if one is named twice.
     """
     names: dict[str, RunFolder] = {}
     folders: dict[Path, RunFolder] = {}
@@ -111,7 +111,7 @@ def _change(before: Path, now: Path) -> Change:
     same = digest_file(files[0]) == digest_file(files[1])
     one = read_records(files[0])
     other = one if same else read_records(files[1])
-    # The lost records may differ even if those that are there do not.
+    # The lost records may differ even if all others are the same.
     if one.lost or one.torn or other.lost or other.torn:
         return Change.UNKNOWN
     if same:

@@ -1,7 +1,7 @@
 """verdict.json: the result of a cell.
 
-Somebody may have sent the run, and can seal whatever they like. So the types of whatever is read
-back are checked.
+The run may come from somebody else, who can seal anything, so the types of all that is read are
+checked.
 """
 
 from __future__ import annotations

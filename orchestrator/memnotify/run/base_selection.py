@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,16 +24,13 @@ from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
 from memnotify.run.stages import SOURCE, Timed, kernel_stage, untimed
-from memnotify.run.telling import Telling, kernel_name, telling
+from memnotify.run.telling import Telling, if_slow, kernel_name, telling
 from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
 # A network that drops every packet must not delay every run: kernel.org has two names, so this wait
 # occurs at most twice, and not again in the next minutes.
 PATIENCE = 6.0  # seconds
-
-_SLOW_S = 3.0
-"""After this long, a waiting user is told what takes so long."""
 
 
 class Boot(Protocol):
@@ -89,8 +85,8 @@ def choose_base(
     A base is usable if its tree is available (from `source` if given, from the store, or by
     fetching) and every kernel that the campaign needs of it builds and boots; afterwards, kernels
     and templates are in the store. A base that is unavailable, rejects the patches, or does not
-    build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
-    one: what is wrong with it is an error of the build, or a finding.
+    build or boot is skipped for the next one. The last base, or the only one, is not tried: what is
+    wrong with it is an error of the build, or a finding.
 
     Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
     fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
@@ -104,16 +100,17 @@ def choose_base(
     refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
     web = remembering(store, patience=PATIENCE)
-    reasons: list[str] = []
+    reasons: dict[str, list[str]] = {}
     remedies: list[str] = []
 
     def chosen(text: str) -> None:
-        for line in (*remedies, "; ".join([text, *reasons])):
+        skipped = [f"not {' or '.join(names)}: {why}" for why, names in reasons.items()]
+        for line in ("; ".join([text, *skipped]), *remedies):
             say(line)
 
     for name in preferred:
         try:
-            looking = _if_slow(f"looking for the source of {name}", say)
+            looking = if_slow(f"choosing a base: looking for the source of {name}", say)
             with using.timed(SOURCE), looking, using.telling(f"source {name}") as told:
                 found = ensure_source(
                     load_base(name), source, store=store, web=web, log=log, progress=told.step
@@ -123,19 +120,19 @@ def choose_base(
                 what = kernel_name(request)
                 with (
                     using.timed(kernel_stage(request)),
-                    _if_slow(f"looking for the {what}", say),
+                    if_slow(f"choosing a base: looking for the {what}", say),
                     using.telling(what) as told,
                 ):
                     kernel = ensure_kernel(
                         request, store=store, log=log, progress=told.step, tell=told.tell
                     )
                     told.done()
-                with _if_slow(f"booting {what.removeprefix('kernel ')}", say):
+                with if_slow(f"choosing a base: booting {what.removeprefix('kernel ')}", say):
                     boot(cell, kernel, store=store, log=log)
         except MemnotifyError as error:
             if not is_the_bases_fault(error):
                 raise
-            reasons.append(f"not {name}: {_why(error, web)}")
+            reasons.setdefault(_why(error, web), []).append(name)
             if isinstance(error, InfrastructureError) and error.kind == UNREACHABLE:
                 remedies.append(f"for {name}, {error.hint}")
         else:
@@ -169,18 +166,6 @@ def is_the_bases_fault(error: MemnotifyError) -> bool:
         return True  # a series that does not apply, a configuration that Kconfig rejects
     # A QEMU that exits by itself rejects the kernel; one that was killed says nothing about it.
     return error.kind in _KINDS and "(killed by " not in error.message
-
-
-@contextmanager
-def _if_slow(what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Say what is being done if it takes more than some seconds."""
-    timer = threading.Timer(_SLOW_S, say, [f"choosing a base: {what}"])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def kernels_of(

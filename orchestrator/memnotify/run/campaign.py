@@ -13,6 +13,7 @@ from memnotify import limits, toml
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
 from memnotify.campaign.plan import cell_name
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.guest.templates import Templates
@@ -29,7 +30,7 @@ from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 from memnotify.run.verify import VERIFIED, verify
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 T = TypeVar("T")
 

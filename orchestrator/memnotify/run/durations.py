@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from statistics import mean
 
+from memnotify.files import replace_text
 from memnotify.jsontext import dump, parse
 from memnotify.results.summary import Job
 from memnotify.store import Store
@@ -35,11 +36,9 @@ class Durations:
         if not self._noted:
             return
         with contextlib.suppress(OSError), self._store.lock("durations"):
-            draft = self._file.with_suffix(".new")
             known = self.known() | self._noted
             # On one line: Python's own encoder is in C, but only without indentation.
-            draft.write_text(dump(known, indent=None), encoding="utf-8")
-            draft.replace(self._file)
+            replace_text(self._file, dump(known, indent=None))
             self._noted = {}
         self._written = time.monotonic()
 

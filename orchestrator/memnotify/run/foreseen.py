@@ -8,6 +8,7 @@ from typing import Any
 
 from memnotify.axes import AXES, Value
 from memnotify.campaign.plan import bind, cell_id, cell_name
+from memnotify.digest import digest_value
 from memnotify.errors import MemnotifyError
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import kernel_inputs
@@ -15,7 +16,7 @@ from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.durations import Durations
 from memnotify.run.need import host_capacity, need
-from memnotify.store import Artifact, Store, digest_value
+from memnotify.store import Artifact, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

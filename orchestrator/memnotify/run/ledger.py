@@ -40,8 +40,8 @@ _LOOK_AGAIN_S = 0.1
 """Polling interval: other processes cannot tell us that they are done."""
 
 _LOOKS = 10
-"""Only each of so many looks goes through all claims, unless the folder has changed since the last:
-of a process that was killed, and of the host's memory, the folder shows nothing."""
+"""While the folder does not change, only one look of so many goes through all claims. That one is
+needed, because the folder does not show that a process was killed, nor the host's memory."""
 
 _LONG_S = 5.0
 """A run that waits this long without any guest of its own is told why."""

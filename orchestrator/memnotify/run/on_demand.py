@@ -19,6 +19,7 @@ from memnotify.campaign.load import Campaign
 from memnotify.campaign.plan import cell_name, plan_rows
 from memnotify.campaign.row import PlanRow
 from memnotify.errors import InfrastructureError
+from memnotify.files import replace_text
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell
 from memnotify.process import CommandLog
@@ -159,11 +160,7 @@ class OnDemand:
         with self._lock("plan"):
             if entry.exists():
                 return
-            draft = entry.with_suffix(".new")
-            draft.write_text(
-                to_json([row.to_json() for row in plan_rows([job.cell])]), encoding="utf-8"
-            )
-            draft.rename(entry)
+            replace_text(entry, to_json([row.to_json() for row in plan_rows([job.cell])]))
             before = int(planned.read_text(encoding="utf-8")) if planned.exists() else 0
             count = len(self._entries())
             if count >= _PLAN_AGAIN * before:

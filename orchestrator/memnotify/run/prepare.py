@@ -25,7 +25,7 @@ from memnotify.run.base_selection import (
     kernels_of,
 )
 from memnotify.run.stages import IMAGE, SOURCE, kernel_stage
-from memnotify.run.telling import kernel_name
+from memnotify.run.telling import if_slow, kernel_name
 from memnotify.store import Artifact, Store
 
 
@@ -67,12 +67,15 @@ def build_all(campaign: Campaign, using: Preparing, *, source: str | None, cc: s
 def build_clients(cells: Iterable[Cell], using: Preparing) -> None:
     """Compile the programs of the user's own, and build the images with them.
 
-    It takes a second or two, and comes before everything that takes minutes: what is wrong with
-    such a program is soon known. Raises as `ensure_image` does.
+    It comes before everything that takes minutes: what is wrong with such a program is soon known.
+    A second or two are enough, but the first use of the compiler builds its C library, which takes
+    up to a minute. Raises as `ensure_image` does.
     """
     for arch, programs in dict.fromkeys((cell.request.arch, cell.programs) for cell in cells):
+        names = ", ".join(program.name for program in programs)
         if programs:
-            ensure_image(arch, store=using.store, log=using.log, programs=programs)
+            with if_slow(f"compiling {names} for {arch}", using.say):
+                ensure_image(arch, store=using.store, log=using.log, programs=programs)
 
 
 def build_timed(requests: Iterable[KernelRequest], using: Preparing) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memnotify import host
+from memnotify.digest import digest_value
 from memnotify.errors import InputError, MemnotifyError
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.build import kernel_inputs
@@ -16,7 +17,7 @@ from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.need import Need, host_capacity, need
 from memnotify.series.quilt import tree_version
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 IN_STORE = "in the store"
 TO_BUILD = "to build"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import draft_folder
 from memnotify.guest import qemu
 from memnotify.guest.debug import DebugFiles, debug_cell, need_gdb
 from memnotify.guest.recording import new_tape, why_no_tape
@@ -55,13 +55,13 @@ async def record(run: RunFolder, finished: Finished, again: Again) -> Replay:
         raise InputError(f"{job.name} cannot be recorded: {why}")
     place = _place(run, finished)
     place.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as name:
-        made, played = Path(name) / "recording", Path(name) / "played"
+    with draft_folder(place.parent, private=True) as draft:
+        made, played = draft / "recording", draft / "played"
         done = await replay_into(made, finished, _with_tape(again, made, play=False))
         await _with_tape(again, made, play=True).run(finished, played)
         first, second = (read_records(folder / RECORDS).records for folder in (made, played))
         if compare(first, second, VIEWS).agreement is not Agreement.EXACT:
-            raise InfrastructureError("recording", f"{job.name}: QEMU replays a different run")
+            raise InfrastructureError("recording", f"{job.name}: QEMU replays a run that differs")
         (made / _ABOUT).write_text(to_json(_about(job.cell)), encoding="utf-8")
         if place.exists():
             shutil.rmtree(place)

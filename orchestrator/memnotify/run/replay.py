@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from memnotify import __version__, host
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import Templates
 from memnotify.guest.view import View, Watcher
 from memnotify.model import Cell, CellResult, Repeatability
+from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
 from memnotify.records.layout import Kind
 from memnotify.records.log import VIEWS
@@ -25,7 +28,9 @@ from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import MACHINE, RECORDS
 from memnotify.run.guests import GuestRunner
+from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
+from memnotify.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,23 @@ class Again:
     guests: GuestRunner
     on_stage: Callable[[str], None]
     on_view: Callable[[View], None] = lambda view: None
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        *,
+        on_stage: Callable[[str], None],
+        on_view: Callable[[View], None] = lambda view: None,
+    ) -> Self:
+        """Return what runs cells of any run in guests, with the ledger and templates of a store."""
+        guests = GuestRunner(
+            ledger=Ledger(store.folder("ledger")),
+            runner=run_cell,
+            templates=Templates(store),
+            log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        )
+        return cls(guests=guests, on_stage=on_stage, on_view=on_view)
 
     def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
         """Claim what a cell takes of the host; no cores if its guest will mostly stand `still`.
@@ -188,7 +210,7 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
     if gone or new:
         yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
     else:
-        yield f"another QEMU: it was another package, now {qemu.version()}"
+        yield f"another QEMU: a different package, now {qemu.version()}"
 
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:

@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from tempfile import TemporaryDirectory
 from typing import Self, TypeVar
 
 from memnotify.campaign.plan import cell_name
 from memnotify.campaign.row import PlanRow
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.files import read_bytes, read_text, refuse_as_folder, resolved
+from memnotify.files import new_folder, read_bytes, read_text, refuse_as_folder, resolved
 from memnotify.jsontext import parse
 from memnotify.model import Cell
 from memnotify.results.folder import CAMPAIGN, RunFolder, copy_results
@@ -108,14 +107,13 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
     except OSError as error:
         raise InputError(f"cannot hold results: {error.strerror}", file=place) from error
     try:
-        with TemporaryDirectory(prefix=".new-", dir=place.parent) as beside:
-            draft = RunFolder(Path(beside) / "run")
+        with new_folder(place) as made:
+            draft = RunFolder(made)
             draft.make()
             draft.begin(campaign, [rows[name] for name in names if name in rows], whole=names)
             for name, part in holders.items():
                 cell_id = rows[name].id
                 copy_results(part.cell(cell_id), draft.cell(cell_id))
-            draft.path.rename(place)
     except OSError as error:
         raise InfrastructureError("storage", f"cannot write {into.path}: {error}") from error
     return [name for name in names if name not in holders]

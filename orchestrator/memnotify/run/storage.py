@@ -20,6 +20,7 @@ from memnotify.kernel.stored import KERNEL, SOURCE
 from memnotify.results.folder import RunFolder
 from memnotify.results.runs import run_folders
 from memnotify.run.claims import held_claims
+from memnotify.run.executors.delivery import INCOMING, PATIENCE_S
 from memnotify.store import Artifact, Store
 
 IMAGE, PROGRAM, TEMPLATE, ENVIRONMENT = "image", "program", "template", "environment"
@@ -37,6 +38,7 @@ KINDS: Mapping[str, str] = {
     ENVIRONMENT: "Python packages for the hosts of a fleet",
     TREES: "unpacked trees with object files",
     DOWNLOADS: "files that were fetched in part, and hosts that did not answer",
+    INCOMING: "kernels and images that were sent to this host in part",
     CCACHE: "compiled objects of kernels",
     ZIG_CACHE: "compiled objects of the guest program and of clients",
 }
@@ -69,6 +71,8 @@ class Item:
     @property
     def lock(self) -> str:
         """The lock that is held while it is made or changed."""
+        if self.kind == INCOMING:
+            return self.key  # the name of its folder is that of the lock
         kind = {TREES: "tree", DOWNLOADS: "download"}.get(self.kind, self.kind)
         return f"{kind}-{self.key}"
 
@@ -132,6 +136,8 @@ def _why_kept(item: Item, store: Store, needed: Mapping[str, Sequence[str]]) -> 
         more = f" and {len(runs) - 1} more" if runs[1:] else ""
         return f"{runs[0]}{more} needs it for a replay"
     # Looked up for each item: a run may begin meanwhile.
+    if item.kind == INCOMING and time.time() - item.used < PATIENCE_S:
+        return "in use"  # whoever waits for it has not given up
     held = store.held_locks()
     if item.lock in held or any(name.startswith(_READERS.get(item.kind, ())) for name in held):
         return "in use"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from memnotify.model import KernelRequest
 from memnotify.report.board import Board
 
 Say = Callable[[str], None]
+
+_SLOW_S = 3.0
+"""After this long, a waiting user is told what takes so long."""
 
 
 class Telling:
@@ -68,6 +72,18 @@ def telling(what: str, *, board: Board | None, say: Say = lambda line: None) -> 
     except MemnotifyError as error:
         told.fail(error)
         raise
+
+
+@contextmanager
+def if_slow(what: str, say: Say) -> Iterator[None]:
+    """Say what is being done if it takes more than some seconds."""
+    timer = threading.Timer(_SLOW_S, say, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def kernel_name(request: KernelRequest) -> str:

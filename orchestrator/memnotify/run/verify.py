@@ -87,7 +87,8 @@ async def _add(
     async with executor.turn(job, waiting=board.warn) as turn:
         if not turn.leave(first):
             raise InfrastructureError(
-                "no-hosts", f"--verify: there is no host but {first or 'this one'} for {job.name}"
+                "no-hosts",
+                f"--verify: there is no host except {first or 'this one'} for {job.name}",
             )
         with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
             again = Path(name)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from memnotify.errors import InputError
-from memnotify.files import refuse_special
+from memnotify.files import refuse_special, replacing
 from memnotify.guest.dump import add_note, dump_memory, vmcoreinfo
 from memnotify.guest.symbols import read_symbols
 from memnotify.model import Arch
@@ -39,7 +36,7 @@ async def write_vmcore(moment: Moment, again: Again, file: Path) -> Comparison:
     job = moment.finished.job
     arch = job.cell.request.arch
 
-    with _replacing(file) as out:
+    with replacing(file) as draft, draft.open("w+b") as out:
 
         async def reached(there: Reached) -> Comparison:
             again.on_stage("dump")
@@ -51,18 +48,3 @@ async def write_vmcore(moment: Moment, again: Again, file: Path) -> Comparison:
             return there.comparison
 
         return await look(moment, again, reached)
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[IO[bytes]]:
-    """Yield a new file, which gets this name if all goes well."""
-    prefix = f".{file.name[:100]}."
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=prefix, delete=False) as out:
-        fresh = Path(out.name)
-        try:
-            yield out
-            out.close()
-            fresh.chmod(0o644)
-            fresh.replace(file)
-        finally:
-            fresh.unlink(missing_ok=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from memnotify.errors import InputError
-from memnotify.files import writing
+from memnotify.files import new_folder, writing
 from memnotify.series.own import REVISION
 from memnotify.series.quilt import CONFIG, NONE, SERIES, Series, bases_of, load_series
 from memnotify.series.revision import load_revision
@@ -51,17 +50,12 @@ def new_series(folder: Path, origin: str, wanted: Sequence[str]) -> dict[str, Se
         raise InputError("there is a file or a folder of this name already", file=folder)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with new_folder(folder) as draft:
             for base, series in found.items():
                 _copy(series, draft if len(found) == 1 else draft / base)
             if promises:
                 text = _TEXT.format(origin=origin)
                 (draft / REVISION).write_text(text, encoding="utf-8")
-            draft.chmod(0o755)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return found
 
 

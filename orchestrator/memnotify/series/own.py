@@ -11,7 +11,6 @@ import errno
 import hashlib
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,11 @@ from typing import Any
 
 import platformdirs
 
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
-from memnotify.files import read_bytes
+from memnotify.files import draft_folder, read_bytes, replace_text
 from memnotify.jsontext import dump, parse
 from memnotify.series.folders import SERIES
-from memnotify.store import digest_value
 
 GIT, MAIL = "git:", "mail:"
 """How a word begins that names a range of git, or mails."""
@@ -143,17 +142,13 @@ def adopt(found: Found) -> str:
             _keep_facts(found, place, digest)
             return place.name
     top.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=top))
-    try:
+    with draft_folder(top) as draft:
         for base, files in content.items():
             (draft / base).mkdir()
             for file in files:
                 shutil.copyfile(found.folders[base] / file, draft / base / file)
         _keep_facts(found, draft, digest)
-        draft.chmod(0o755)
         return _put(draft, f"{found.label}{_AT}{found.state or digest[:SHORT_ID]}", digest)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _put(draft: Path, name: str, digest: str) -> str:
@@ -175,10 +170,7 @@ def _put(draft: Path, name: str, digest: str) -> str:
 def _keep_facts(found: Found, place: Path, digest: str) -> None:
     """Note where a copy was last found, and keep the promises that are there."""
     facts = {"content": digest, "origin": str(found.origin.resolve()), "word": found.word}
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=place) as folder:
-        draft = Path(folder, _FACTS)
-        draft.write_text(dump(facts) + "\n", encoding="utf-8")
-        draft.replace(place / _FACTS)
+    replace_text(place / _FACTS, dump(facts) + "\n")
     told = found.origin / REVISION
     if told.is_file():
         shutil.copyfile(told, place / REVISION)

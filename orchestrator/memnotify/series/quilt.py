@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.digest import digest_file, digest_value
 from memnotify.errors import InputError
 from memnotify.files import read_bytes, read_text
 from memnotify.places import PATCHES, beside, command, data_files, only_one
@@ -23,7 +24,6 @@ from memnotify.series.folders import (
     numbered,
     series_folders,
 )
-from memnotify.store import digest_file, digest_value
 from memnotify.text import known_names
 
 NONE = "none"

@@ -343,7 +343,7 @@ def _as_posted(name: str) -> str:
         return ", ".join(dict.fromkeys(labels))
 
     other = of("another text")
-    how = f"with another text than was posted: {other}" if other else "as they were posted"
+    how = f"with a changed text: {other}" if other else "as they were posted"
     changed = f"The patches of the mails, {how}"
     if unknown := of("no digest on file"):
         changed += f"; it is unknown whether {unknown} is the text that was posted"

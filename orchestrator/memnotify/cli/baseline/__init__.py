@@ -5,8 +5,8 @@ from __future__ import annotations
 from memnotify.cli.parser import Parser
 
 COMMANDS = {
-    "save": "write the figures of a run to a file",
-    "compare": "compare a run with such a file",
+    "save": "write the figures of a run to a baseline",
+    "compare": "compare a run with a baseline",
 }
 
 

@@ -27,10 +27,10 @@ from memnotify.text import counted, printable
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "Compare a run with a baseline, cell by cell. The exit status is 1 if a figure breaks a "
-        "limit of the baseline or of --fail-if, with evidence; without any limit, if any figure "
-        "moved, with evidence; and if a cell of the baseline has no results, or ends in a finding "
-        "that it did not end in before."
+        "Compare a run with a baseline, cell by cell. The exit status is 1 if there is evidence "
+        "that a figure breaks a limit of the baseline or of --fail-if, or, without limits, that "
+        "any figure moved. It is also 1 if a cell of the baseline has no results, or ends in a "
+        "new finding."
     )
     parser.add_argument(
         "name", type=named, metavar="NAME", help="a name, or a path that ends in .toml"

@@ -16,7 +16,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Write the figures of a run to baselines/NAME.toml, a file that is small, sorted and "
-        "meant to be committed. --fail-if are kept in it; without, those of the file stay."
+        "meant to be committed. It also keeps the limits given with --fail-if; without that "
+        "option, the limits in the file stay."
     )
     parser.add_argument(
         "name", type=named, metavar="NAME", help="a name, or a path that ends in .toml"

@@ -10,7 +10,7 @@ from memnotify.cli.paths import path
 COMMANDS = {
     "check": "check over ssh that each host can run guests; nothing is left there",
     "up": "make an environment on each host, start a scheduler here and workers there",
-    "status": "say how each host of a fleet is, and what it runs",
+    "status": "show the state of each host of a fleet, and what it runs",
     "down": "end a fleet; nothing of it is left on the hosts or here",
 }
 

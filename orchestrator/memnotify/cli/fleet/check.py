@@ -20,7 +20,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Log in to each host, make an environment there, run memnotify doctor in it, and remove "
-        "it again. The exit status is 3 if a host could not be of use."
+        "it again. The exit status is 3 if a host cannot be used."
     )
     add_hosts(parser)
     add_json(parser)
@@ -37,7 +37,7 @@ def _check(args: argparse.Namespace) -> int:
             Column(name="state"),
             Column(name="cores", right=True),
             Column(name="memory_mib", title="MiB", right=True),
-            Column(name="detail", title="detail, and what mends it", wraps=True),
+            Column(name="detail", title="detail, and how to fix it", wraps=True),
         )
         rows = [Row(one.row(), {}, "" if one.fit else "bold red") for one in found]
         Grid(columns, tuple(rows)).print(plain_console())

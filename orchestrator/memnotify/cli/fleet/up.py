@@ -31,8 +31,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(args: argparse.Namespace) -> int:
-    fleet = up(load_hosts(args.hosts), store=Store(), say=say)
-    found = status(fleet, Place(args.hosts))
+    hosts = load_hosts(args.hosts)
+    found = status(up(hosts, store=Store(), say=say), Place(args.hosts), hosts)
     if args.json:
         sys.stdout.write(dump(found.to_json()) + "\n")
     else:

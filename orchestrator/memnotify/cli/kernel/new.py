@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,23 @@ from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.cli.progress import add_progress, progress
 from memnotify.jsontext import dump
+from memnotify.kernel.base import label
 from memnotify.kernel.location import refuse_unfit
-from memnotify.kernel.new_base import Proposal, proposal_lines, propose_base
+from memnotify.kernel.new_base import Proposal, propose_base
 from memnotify.places import command
 from memnotify.process import CommandLog
 from memnotify.run.telling import telling
+from memnotify.series.fit import PatchFit
 from memnotify.store import Store
-from memnotify.text import printable
+from memnotify.text import counted, printable
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "Propose a base of your own: write kernels/NAME.toml, as a base that exists is built, into "
-        "a folder of yours, try the configuration on a copy of your tree, and say what the tree "
-        "does not have: options of the configuration, and lines that patches expect."
+        "Propose a base for a kernel tree of your own: write kernels/NAME.toml, modelled on an "
+        "existing base, into a folder of yours; try its configuration on a copy of the tree; and "
+        "list what the tree lacks: options of the configuration, and lines that patches expect."
     )
     parser.add_argument("name", type=named, metavar="NAME", help="how campaigns call the base")
     parser.add_argument(
@@ -70,9 +73,45 @@ def _new(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(_row(found)))
     elif not args.json_lines:
-        for line in (*proposal_lines(found), *_next(found, folder)):
+        for line in (*_lines(found), *_next(found, folder)):
             print(printable(line))
     return 0
+
+
+def _lines(found: Proposal) -> Iterator[str]:
+    """Yield the lines that report a proposal."""
+    yield f"Linux {found.version}, as {found.like}:"
+    for name in found.known:
+        yield f"base {name} is also for trees of this version"
+    for arch, asked in found.asked.items():
+        if arch in found.broken:
+            yield f"{arch}: the configuration could not be tried: {found.broken[arch]}"
+            continue
+        there = [one for one in found.lacking if arch in one.arches]
+        yield f"{arch}: the tree takes {asked - len(there)} of {counted(asked, 'option')}"
+    for one in found.lacking:
+        got = f" (it has {one.got})" if one.got else ""
+        yield f"  {one.option.text}, for {' and '.join(one.arches)}: {one.why}{got}"
+    for fit in found.fixes:
+        yield f"  {label(fit.patch)} does not fit: {_failed(fit)}"
+    for port in found.ports:
+        if port.whole:
+            yield f"{port.revision}: all of its patches fit ({len(port.fits)})"
+        else:
+            good = sum(not fit.failed for fit in port.fits)
+            yield f"{port.revision}: {good} of {len(port.fits)} patches fit"
+            for fit in port.fits:
+                if fit.failed:
+                    yield f"  {fit.patch.name}: {_failed(fit)}"
+
+
+def _failed(fit: PatchFit) -> str:
+    parts = []
+    for file in fit.failed:
+        hunks = ", ".join(map(str, file.hunks))
+        word = "hunk" if len(file.hunks) == 1 else "hunks"
+        parts.append(f"{word} {hunks} of {file.of} in {file.file}")
+    return "; ".join(parts)
 
 
 def _next(found: Proposal, folder: Path) -> list[str]:

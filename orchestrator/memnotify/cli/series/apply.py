@@ -28,8 +28,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         dest="variant",
         type=named,
         metavar="BASE",
-        help="with --tree: apply the patches for this base, whatever the tree is; default: the "
-        "base that matches the version in the tree's Makefile",
+        help="with --tree: apply the patches for this base, regardless of the tree's version; "
+        "default: the base that matches the version in the tree's Makefile",
     )
     parser.add_argument(
         "--check", action="store_true", help="only check that it applies; change nothing"

@@ -43,7 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         type=_number,
         default=0,
         metavar="N",
-        help="start with the first N patches applied: those before are not in question; default: "
+        help="take the first N patches as good, and look among the others; default: "
         "0, the base alone",
     )
     parser.add_argument(

@@ -44,7 +44,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--run",
         type=path,
         metavar="RUN",
-        help="below it, say for each pair of their cells in this run where they part",
+        help="also say, for each pair of their cells in this run, where the records diverge",
     )
     parser.set_defaults(handler=_diff)
 

@@ -15,7 +15,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Copy the patches of a revision into a new folder, to be edited. Its revision.toml "
-        "says that the promises of the revision hold, until it says otherwise."
+        "adopts the promises of that revision, until you edit it."
     )
     parser.add_argument("name", type=named, metavar="NAME", help="the folder to make")
     parser.add_argument(
@@ -26,7 +26,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BASE",
-        help="only the patches for this base; may be repeated. Default: all that there are",
+        help="only the patches for this base; may be repeated. Default: all bases",
     )
     parser.set_defaults(handler=_new)
 

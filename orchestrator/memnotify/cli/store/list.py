@@ -20,7 +20,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "List the kinds of things in the store; with KIND, each thing of these kinds. "
-        "The last use is when it was made, or used by a run."
+        "The last use of a thing is when it was made, or last used by a run."
     )
     parser.add_argument(
         "kinds", nargs="*", type=kind, metavar="KIND", help=f"one of {', '.join(KINDS)}"

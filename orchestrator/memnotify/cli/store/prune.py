@@ -22,11 +22,11 @@ _MIB = 1 << 20
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "Remove what has not been used for some time. Kept are whatever a running command uses, "
-        "and the kernels and images that the runs below --runs need for a replay. What is "
-        "removed is fetched or built again when it is wanted; a source of your own has to be "
-        "given again with --source, and runs that are kept elsewhere may lose what they need for "
-        "a replay."
+        "Remove what has not been used for some time. What a running command uses stays, "
+        "and so do the kernels and images that the runs below --runs need for a replay. What is "
+        "removed is fetched or built again when it is needed; a source of your own has to be "
+        "given again with --source, and runs in other folders may lose what they need for a "
+        "replay."
     )
     parser.add_argument(
         "kinds", nargs="*", type=kind, metavar="KIND", help=f"default: {', '.join(KINDS)}"
@@ -36,7 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         type=_days,
         default=30,
         metavar="DAYS",
-        help="remove what has not been used for so many days; 0: whatever is not in use; "
+        help="remove what has not been used for so many days; 0: everything that is not in use; "
         "default: %(default)s",
     )
     parser.add_argument(

@@ -7,6 +7,7 @@ the seed. So each setting has its own row, with an interval if it was run with s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
@@ -39,23 +40,33 @@ def differing(cells: Iterable[Gathered]) -> dict[str, list[Value]]:
     return found
 
 
-def compared(cells: Sequence[Gathered]) -> dict[str, Any]:
-    """Return all comparisons: by axis, the settings, and of each figure a row of spreads."""
+def compared(cells: Sequence[Gathered], *, most: int | None = None) -> dict[str, Any]:
+    """Return all comparisons: by axis, the settings, and of each figure a row of spreads.
+
+    With `most`, they are of so many settings at most, and of each group _DOTS values; `settings`
+    says how many settings there are along an axis, if there are more.
+    """
     usable = [cell for cell in cells if cell.reaction and cell.report.status is not _FAILED]
     axes = differing(usable)
-    return {
-        "units": dict(UNITS),
-        "axes": axes,
-        "by": {axis: list(_by(axis, axes, usable)) for axis in axes},
-    }
+    found: dict[str, Any] = {"units": dict(UNITS), "axes": axes, "by": {}}
+    for axis in axes:
+        settings = _settings(axis, axes, usable)
+        found["by"][axis] = list(_by(axis, axes, settings, most))
+        if most is not None and len(settings) > most:
+            found.setdefault("settings", {})[axis] = len(settings)
+    return found
 
 
 _FAILED = CaseStatus.ERROR
 
 
-def _by(
-    by: str, axes: Mapping[str, Sequence[Value]], cells: Sequence[Gathered]
-) -> Iterator[dict[str, Any]]:
+_DOTS = 200
+"""Values of a group that the page of a large run has."""
+
+Settings = Mapping[tuple[Value | None, ...], Mapping[Value, Mapping[str, Gathered]]]
+
+
+def _settings(by: str, axes: Mapping[str, Sequence[Value]], cells: Sequence[Gathered]) -> Settings:
     others = [axis for axis in axes if axis != by]
     settings: dict[tuple[Value | None, ...], dict[Value, dict[str, Gathered]]] = {}
     for cell in cells:
@@ -63,13 +74,37 @@ def _by(
             continue
         setting = settings.setdefault(tuple(cell.axes.get(axis) for axis in others), {})
         setting.setdefault(cell.axes[by], {}).setdefault(_sample(cell), cell)
-    for point, found in settings.items():
+    return settings
+
+
+def _by(
+    by: str, axes: Mapping[str, Sequence[Value]], settings: Settings, most: int | None
+) -> Iterator[dict[str, Any]]:
+    others = [axis for axis in axes if axis != by]
+    for point, found in islice(settings.items(), most):
         groups = {value: found[value] for value in axes[by] if value in found}
+        figures = {name: list(_figures(name, groups)) for name in UNITS}
+        if most is not None:
+            for rows in figures.values():
+                for row in rows:
+                    row[_VALUES] = _some(row[_VALUES])
         yield {
             "setting": [[axis, of] for axis, of in zip(others, point, strict=True)],
             "groups": list(groups),
-            "figures": {name: list(_figures(name, groups)) for name in UNITS},
+            "figures": figures,
         }
+
+
+_VALUES = 4
+"""Where the values are in a row of `_figures`."""
+
+
+def _some(values: list[float]) -> list[float]:
+    """Return _DOTS of many values, the least and the greatest among them, evenly by rank."""
+    if len(values) <= _DOTS:
+        return values
+    ranked = sorted(values)
+    return [ranked[round(at * (len(values) - 1) / (_DOTS - 1))] for at in range(_DOTS)]
 
 
 def _sample(cell: Gathered) -> str:

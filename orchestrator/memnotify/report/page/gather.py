@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ from memnotify.report.plots.timeline import timeline
 from memnotify.report.words import figures_of, heading
 from memnotify.results.course import course_if_any
 from memnotify.results.evidence import evidence
-from memnotify.results.folder import CONSOLE, RECORDS, RunFolder, read_manifest, read_verdict
+from memnotify.results.folder import CONSOLE, RECORDS, read_manifest, read_verdict
+from memnotify.results.looked import Digests, Looked
 from memnotify.results.manifest import Manifest
 from memnotify.results.promises import Checked, Checker
 from memnotify.results.reaction import reacted_in
 from memnotify.results.timeline import timeline_of
-from memnotify.store import digest_value
 
 _BREAKS = 10
 """The most violations of one promise in one cell; `memnotify check --json` has all."""
@@ -96,6 +96,8 @@ class Gathered:
     promises: tuple[Promise, ...]
     manifest: Manifest | None
     block: str
+    unchecked: bool = False
+    """Whether it has a log that was not checked against the promises of its revision."""
 
     @property
     def id(self) -> str:
@@ -116,37 +118,75 @@ class Gathered:
         return sum(one.verdict is PromiseVerdict.KEPT for one in self.promises)
 
 
-def gather(run: RunFolder, *, pictures: bool) -> Iterator[Gathered]:
-    """Yield the cells of the plan, in its order. Raises InputError if a result is damaged."""
-    whole, _ = run.results()
-    plan = run.plan()
+def gather(
+    looked: Looked, rows: Sequence[PlanRow], *, pictures: bool, cells: int
+) -> Iterator[Gathered]:
+    """Yield these rows of the plan, in their order. Raises InputError if a result is damaged.
+
+    `cells` is how many of them the page has to hold.
+    """
     gathered = functools.partial(
-        _gathered, whole=whole, checker=Checker(), room=Room.of(len(plan)), pictures=pictures
+        _gathered,
+        whole=looked.whole,
+        digests=Digests(),
+        checker=Checker(),
+        room=Room.of(cells),
+        pictures=pictures,
     )
-    yield from each(gathered, plan)
+    yield from each(gathered, rows)
+
+
+def outline(looked: Looked, rows: Sequence[PlanRow]) -> Iterator[Gathered]:
+    """Yield these rows without what takes a log, or room in the page: promises and blocks.
+
+    Of a large run, this reads no file of a cell. Raises InputError if a result is damaged.
+    """
+    digests = Digests()
+    unknown = dict.fromkeys(UNITS)
+    for row in rows:
+        axes = dict(_axes(row))
+        scenario = digests.of(row.inputs.get("scenario"))
+        if row.id not in looked.whole:
+            yield _not_run(row, axes, scenario)
+            continue
+        verdict, reacted = looked.verdict(row.id), looked.reaction(row.id)
+        yield Gathered(
+            report=CellReport(id=row.id, name=row.name, verdict=verdict),
+            axes={**axes, **verdict.point},
+            scenario=scenario,
+            reaction=unknown if reacted is None else reacted.figures,
+            promises=(),
+            manifest=looked.overview(row.id),
+            block="",
+            unchecked=reacted is not None,
+        )
+
+
+def _not_run(row: PlanRow, axes: Mapping[str, Value], scenario: str) -> Gathered:
+    return Gathered(
+        report=CellReport(id=row.id, name=row.name),
+        axes=axes,
+        scenario=scenario,
+        reaction={},
+        promises=(),
+        manifest=None,
+        block="",
+    )
 
 
 def _gathered(
     row: PlanRow,
     *,
     whole: Mapping[str, Path],
+    digests: Digests,
     checker: Checker,
     room: Room,
     pictures: bool,
 ) -> Gathered:
     axes = dict(_axes(row))
-    scenario = digest_value(row.inputs.get("scenario"))
+    scenario = digests.of(row.inputs.get("scenario"))
     if row.id not in whole:
-        report = CellReport(id=row.id, name=row.name)
-        return Gathered(
-            report=report,
-            axes=axes,
-            scenario=scenario,
-            reaction={},
-            promises=(),
-            manifest=None,
-            block="",
-        )
+        return _not_run(row, axes, scenario)
     folder = whole[row.id]
     verdict = read_verdict(folder)
     report = CellReport(id=row.id, name=row.name, verdict=verdict)

@@ -68,6 +68,8 @@ def headline(cells: Sequence[Gathered], expected: Sequence[ExpectReport]) -> Hea
         parts.append(counted(count[CaseStatus.FAILED], "finding"))
     if count[CaseStatus.SKIPPED]:
         parts.append(f"{counted(count[CaseStatus.SKIPPED], 'cell')} not run")
+    if unchecked := sum(cell.unchecked for cell in cells):
+        parts.append(f"promises not checked in {counted(unchecked, 'cell')}")
     if parts and level is Level.GOOD:
         level = Level.LOOK
     parts.append(f"{count[CaseStatus.PASSED]} of {counted(len(cells), 'cell')} ok")

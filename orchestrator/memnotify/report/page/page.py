@@ -19,14 +19,14 @@ from memnotify import extras, toml
 from memnotify.axes import REPEAT, chosen
 from memnotify.errors import InputError
 from memnotify.files import read_text
-from memnotify.report.cells import FIGURES, ExpectReport
+from memnotify.report.cells import FIGURES, CaseStatus, ExpectReport
 from memnotify.report.expect import in_words, status_of
-from memnotify.report.page import about
+from memnotify.report.page import about, large
 from memnotify.report.page.compared import compared, differing
 from memnotify.report.page.data import block, digest, squeezed
-from memnotify.report.page.gather import Gathered, gather, told_picture
-from memnotify.report.page.headline import answer, headline
-from memnotify.report.plots.drawing import converter
+from memnotify.report.page.gather import Gathered, told_picture
+from memnotify.report.page.headline import Answer, Headline, answer, headline
+from memnotify.report.plots.converter import converter
 from memnotify.report.plots.page import LIVE
 from memnotify.report.plots.palette import COLOURS, GRID, INK, RULE, SOFT, dark_css
 from memnotify.report.published import published_grid
@@ -34,6 +34,7 @@ from memnotify.report.table import ALWAYS
 from memnotify.report.words import all_words, heading, own_name
 from memnotify.results.expectations import expectations
 from memnotify.results.folder import CAMPAIGN, RunFolder
+from memnotify.results.looked import Looked
 from memnotify.results.published import PublishedComparison, compare_published
 from memnotify.results.trend import Change, Trend, by_date, trend_of
 from memnotify.text import printable, printable_lines
@@ -50,24 +51,33 @@ _VEGA = "window.drawVega = (holder, spec, options) => vegaEmbed(holder, spec, op
 _COLOURS = {"ink": INK, "soft": SOFT, "rule": RULE, "grid": GRID}
 
 
-def page(runs: Sequence[RunFolder], output: Path) -> str:
+def page(runs: Sequence[Looked], output: Path) -> str:
     """Return the page. The newest run is shown in full, the others as its trend.
 
     Links to files lead from the place of `output`. Raises InputError if a result is damaged, or if
     the runs are of several campaigns.
     """
-    runs = by_date(runs)
-    run = runs[-1]
+    ordered = by_date([looked.run for looked in runs])
+    run = ordered[-1]
     pictures = extras.installed("vl_convert")
-    cells = list(gather(run, pictures=pictures))
+    (looked,) = (looked for looked in runs if looked.run is run)
+    rows = run.plan()
+    cells = large.outlined(looked, rows, pictures=pictures)
     campaign, _ = toml.read(run.path / CAMPAIGN)
+    expected = _expected(run, cells)
+    head, best = headline(cells, expected), answer(cells)
+    if large.is_large(cells):
+        first = large.to_look_at(head, best)
+        cells = large.with_views(cells, looked, rows, first=first, pictures=pictures)
     parts = _Parts(
         run=run,
         name=str(campaign.get("name", run.path.name)),
         cells=cells,
-        expected=_expected(run, cells),
+        head=head,
+        answer=best,
+        expected=expected,
         published=_published(run),
-        trend=trend_of(runs) if len(runs) > 1 else None,
+        trend=trend_of(ordered) if len(ordered) > 1 else None,
     )
     return _rendered(parts, output, pictures=pictures)
 
@@ -77,6 +87,8 @@ class _Parts:
     run: RunFolder
     name: str
     cells: Sequence[Gathered]
+    head: Headline
+    answer: Answer | None
     expected: Sequence[ExpectReport]
     published: PublishedComparison | None
     trend: Trend | None
@@ -106,7 +118,9 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
         f"style-src {digest(style)}; img-src data:; base-uri 'none'; form-action 'none'"
     )
     columns = _columns(parts.cells)
-    rows = [_row(cell, columns) for cell in parts.cells]
+    large_run = large.is_large(parts.cells)
+    static = parts.cells[: large.ROWS] if large_run else parts.cells
+    rows = [_row(cell, columns) for cell in static]
     for at, column in enumerate(columns):
         column["number"] = _are_numbers([row["values"][at] for row in rows])
         column["classes"] = " ".join(name for name in ("axis", "number") if column[name])
@@ -117,9 +131,10 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
         vega=squeezed(vega) if vega else "",
         how_to_draw="" if pictures else extras.how_to_install("report"),
         name=parts.name,
-        head=headline(parts.cells, parts.expected),
-        answer=answer(parts.cells),
-        facts=about.facts(parts.run, parts.cells),
+        head=parts.head,
+        answer=parts.answer,
+        facts=_told_facts(parts),
+        total=len(parts.cells),
         columns=columns,
         rows=rows,
         shared=_shared(parts.cells, columns),
@@ -135,16 +150,24 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
     )
 
 
+def _told_facts(parts: _Parts) -> dict[str, str]:
+    facts = about.facts(parts.run, parts.cells)
+    if large.is_large(parts.cells):
+        facts["Left out"] = large.left_out(parts.cells, str(parts.run.path))
+    return facts
+
+
 def _data(parts: _Parts, output: Path, *, pictures: bool) -> Mapping[str, Any]:
     """Return what the page's script needs from the start."""
     published = parts.published
+    cells: Any = [_facts(cell) for cell in parts.cells]
     curves = published.curves if published is not None and pictures else ()
     return {
         "name": parts.name,
         "words": all_words(),
-        "cells": [_facts(cell) for cell in parts.cells],
+        "cells": large.columns(cells) if large.is_large(cells) else cells,
         "axes": differing(parts.cells) | _repeats(parts.cells),
-        "compare": compared(parts.cells),
+        "compare": compared(parts.cells, most=large.ROWS if large.is_large(cells) else None),
         "expected": [
             {"expected": one.says, "detail": one.what, "result": one.result, "status": one.status}
             for one in parts.expected
@@ -163,7 +186,7 @@ def _data(parts: _Parts, output: Path, *, pictures: bool) -> Mapping[str, Any]:
 
 
 def _overlay(found: PublishedComparison) -> Any:
-    from memnotify.report.overlay import overlay
+    from memnotify.report.plots.overlay import overlay
 
     return overlay(found.curves, source=found.table.source, assumed=found.table.assumed)
 
@@ -184,8 +207,8 @@ def _facts(cell: Gathered) -> dict[str, Any]:
         "outcome": cell.report.outcome,
         **row,
         **{name: of for name, of in reaction.items() if name not in row},
-        "promises_kept": cell.kept,
-        "promises_broken": cell.broken,
+        "promises_kept": None if cell.unchecked else cell.kept,
+        "promises_broken": None if cell.unchecked else cell.broken,
         "status": cell.report.status,
     }
 
@@ -222,7 +245,7 @@ def _row(cell: Gathered, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "name": cell.report.name,
         "status": cell.report.status,
         "broken": bool(cell.broken),
-        "ran": bool(cell.block),
+        "ran": cell.report.status is not CaseStatus.SKIPPED,
         "values": [values.get(column["name"]) for column in columns],
     }
 

@@ -15,8 +15,8 @@ from memnotify.records.compare import compare
 from memnotify.records.layout import Kind
 from memnotify.records.log import VIEWS
 from memnotify.records.parquet import read_records
-from memnotify.report.overlay import overlay
 from memnotify.report.plots import reactions
+from memnotify.report.plots.overlay import overlay
 from memnotify.report.plots.picture import Picture
 from memnotify.report.plots.spreads import USUAL, spreads
 from memnotify.report.plots.timeline import MOST, Parting, timeline

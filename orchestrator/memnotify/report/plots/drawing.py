@@ -1,23 +1,14 @@
-"""Finds the library that draws, and draws pictures in the form that the suffix of a file names."""
+"""Draws pictures in the form that the suffix of a file names."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from memnotify.errors import InputError
-from memnotify.extras import extra
 from memnotify.report.plots.picture import Picture
 
 FORMS = (".svg", ".png", ".pdf", ".html")
 """The suffixes of the files that a picture can be written to."""
-
-
-def converter() -> Any:
-    """Return vl-convert. Raises InfrastructureError, which says how to install it."""
-    with extra("report", "drawing a picture"):
-        import vl_convert
-    return vl_convert
 
 
 def form_of(file: Path) -> str:

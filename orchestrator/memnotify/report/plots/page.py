@@ -13,7 +13,7 @@ import json
 from html import escape
 from pathlib import Path
 
-from memnotify.report.plots.drawing import converter
+from memnotify.report.plots.converter import converter
 from memnotify.report.plots.palette import dark_css
 from memnotify.report.plots.picture import Picture
 from memnotify.report.plots.svg import svg

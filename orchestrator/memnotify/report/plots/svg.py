@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from memnotify.report.plots.drawing import converter
+from memnotify.report.plots.converter import converter
 from memnotify.report.plots.labels import wrapped
 from memnotify.report.plots.palette import FONT, INK, PAPER, SOFT, dark_css
 from memnotify.report.plots.picture import Picture
@@ -79,7 +79,7 @@ def _panels(picture: Picture) -> tuple[float, float, float, str]:
     drawn = converter().vegalite_to_svg(picture.spec())
     found = _START.match(drawn)
     if found is None:
-        raise ValueError("vl-convert has drawn something else than before")
+        raise ValueError("vl-convert has drawn something unexpected")
     inner, _, clips = drawn[found.end() : drawn.rindex("</svg>")].rpartition("</g>")
     names: dict[str, str] = {}
     text = _CLIP.sub(lambda m: names.setdefault(m[0], f"clip{len(names)}"), inner + clips)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from memnotify.errors import InfrastructureError
 from memnotify.guest.view import Watcher
 from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
@@ -25,6 +26,12 @@ _ENOUGH = 3
 """Results that must be there before one host can be called slow."""
 
 _LATEST = 100
+_SLOW = "slow"  # how the reason begins for which a cell left a host that was
+
+
+def was_slow(move: Move) -> bool:
+    """Return whether a cell left a host because that was slow."""
+    return move.why.startswith(_SLOW)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +49,19 @@ class Copy:
     host: str | None = None
     since: float = 0.0
 
+    def failure(self) -> InfrastructureError | None:
+        """Return why a copy that has ended has no result."""
+        if self.task.cancelled():
+            return InfrastructureError("cancelled", "the cluster cancelled it")
+        if (error := self.task.exception()) is not None:
+            if isinstance(error, InfrastructureError):
+                return error
+            return InfrastructureError("internal", repr(error))
+        outcome = self.task.result().result.outcome
+        if outcome.infrastructure is None:
+            return None
+        return InfrastructureError(outcome.infrastructure, outcome.detail)
+
 
 @dataclass(slots=True, eq=False)
 class UnderWay:
@@ -53,6 +73,11 @@ class UnderWay:
     lost: list[Move] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     again: Collection[str] | None = None
+
+    def leaves(self, host: str, why: str) -> None:
+        """Note that a host had it in vain; one that was slow before is not named twice."""
+        self.lost = [move for move in self.lost if move.host != host or not was_slow(move)]
+        self.lost.append(Move(host=host, why=why))
 
     def want(self, *, avoid: Collection[str] = ()) -> None:
         """Ask for another copy."""
@@ -141,7 +166,8 @@ class Cells:
             if copy is None or copy.host is None:
                 continue
             taken, name = now - copy.since, self._hosts.name(copy.host)
-            if taken > max(SLOW_S, SLOW * usual) and self._hosts.idle([name]):
-                why = f"slow: {taken:.0f} s, and others took {usual:.0f} s"
-                cell.lost.append(Move(host=name, why=why))
+            # Not where another copy has failed.
+            avoid = [name, *(move.host for move in cell.lost)]
+            if taken > max(SLOW_S, SLOW * usual) and self._hosts.idle(avoid):
+                cell.leaves(name, f"{_SLOW}: {taken:.0f} s, and others took {usual:.0f} s")
                 yield cell, name

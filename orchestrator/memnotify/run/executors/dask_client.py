@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, KilledWorker, Security
+from distributed import Client, Future, KilledWorker
 from distributed.client import CancelledError
 
 from memnotify.campaign.plan import cell_name
@@ -29,7 +28,9 @@ from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
 from memnotify.run.attempt import failed
 from memnotify.run.executors import dask_worker
-from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay
+from memnotify.run.executors.dask_arrival import arrived
+from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay, was_slow
+from memnotify.run.executors.dask_connection import opened
 from memnotify.run.executors.dask_hosts import Hosts
 from memnotify.run.executors.dask_supply import Supply
 from memnotify.run.executors.parcel import (
@@ -59,7 +60,6 @@ from memnotify.text import counted
 HOSTS_LOST = "hosts-lost"
 """The failure of a cell whose hosts died one after the other: perhaps it kills them."""
 
-_CONNECT_S = 20.0
 _LOOK_S = 1.0
 _LONG_S = 5.0
 _ENDING_S = 20.0
@@ -86,26 +86,16 @@ class OnDask:
         self._identity = identity(program(), qemu_version() or "")
 
     async def begin(self, *, announce: bool) -> None:
-        """Wait for the hosts, and tell which there are. Raises InputError if none can run cells."""
+        """Wait for the hosts, and tell which there are.
+
+        Raises InputError if none gives our records, and InfrastructureError if none can run cells.
+        """
         self.client.subscribe_topic(READY, self._on_ready)
         self.client.subscribe_topic(self._run, self._on_event)
         self.client.subscribe_topic("all", self._on_cluster)
-        await self.client.register_plugin(dask_worker.CellHost())
-        deadline = time.monotonic() + self._cluster.patience_s
-        found: dict[str, Any] = {}
-        while len(found) < self._cluster.hosts and time.monotonic() < deadline:
-            found = await self.client.run(dask_worker.describe, on_error="ignore")
-            if len(found) < self._cluster.hosts:
-                await asyncio.sleep(0.2)
-        if not found:
-            raise InfrastructureError(
-                "no-hosts",
-                f"no worker of {self._cluster.address} can run cells after "
-                f"{self._cluster.patience_s:g} s",
-                hint="start workers in an environment with this version of memnotify",
-            )
-        refuse_other_versions(list(found.values()))
-        for facts in found.values():
+        found = await arrived(self.client, self._cluster)
+        refuse_other_versions(found)
+        for facts in found:
             self._join(facts, announce=announce)
         self._begun = True
         self._start(self._watch())
@@ -177,9 +167,8 @@ class OnDask:
                 finally:
                     wake.cancel()
                 for copy in [copy for copy in cell.copies if copy.task.done()]:
-                    self._cells.returned(copy)
-                    self._cells.drop(cell, copy)
-                    return copy.task.result(), cell.lost
+                    if self._ended(cell, copy):
+                        return copy.task.result(), cell.lost
                 if cell.again is not None:
                     self._submit(cell, cell.again)
                     cell.again = None
@@ -190,6 +179,21 @@ class OnDask:
                 self._cells.drop(cell, copy)
             if rest and self._failure is None:
                 self._start(self.client.cancel(rest, force=True))
+
+    def _ended(self, cell: UnderWay, copy: Copy) -> bool:
+        """Note the end of a copy; return whether it decides: not if it failed and another runs."""
+        address = copy.host
+        failure = copy.failure()
+        if failure is None:
+            self._cells.returned(copy)
+        self._cells.drop(cell, copy)
+        if failure is None or not cell.copies:
+            return True
+        if address is not None:
+            name = self.hosts.name(address)
+            cell.leaves(name, f"{failure.kind}: {failure.message}")
+            self.note(name, failure.kind)
+        return False
 
     def note(self, name: str, failure: str | None) -> None:
         """Note that a host has returned a result or a failure."""
@@ -240,7 +244,7 @@ class OnDask:
                 raise InfrastructureError("cancelled", "the cluster cancelled it") from error
             raise self._no_scheduler() from error
         if not isinstance(returned, Returned):
-            raise InfrastructureError("host", "something else than a result was received")
+            raise InfrastructureError("host", "what was received is not a result")
         return returned
 
     def _no_scheduler(self) -> InfrastructureError:
@@ -331,7 +335,7 @@ class OnDask:
                 return
             for cell, name in self._cells.slow():
                 self._board.warn(f"{cell.job.name} is slow on {name}: it also runs elsewhere")
-                cell.want(avoid=[name])
+                cell.want(avoid=[move.host for move in cell.lost])
 
 
 @dataclass(slots=True)
@@ -356,7 +360,7 @@ class _Turn:
         if failure is not None:
             self.failed_on.append(host)
         # A slow host may have been faster in the end.
-        lost = [each for each in lost if each.host != host or not each.why.startswith("slow")]
+        lost = [each for each in lost if each.host != host or not was_slow(each)]
         return Attempted(
             result=returned.result,
             verdict=returned.verdict,
@@ -383,33 +387,10 @@ async def connected(
 
     Raises InfrastructureError if the scheduler does not answer.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # users get our own lines
-    security: Security | None = None
-    if (tls := cluster.tls) is not None:
-        security = Security(
-            require_encryption=True,
-            tls_ca_file=str(tls.ca),
-            tls_client_cert=str(tls.cert),
-            tls_client_key=str(tls.key),
-        )
-    try:
-        client = await Client(
-            cluster.address,
-            security=security,
-            asynchronous=True,
-            set_as_default=False,
-            timeout=_CONNECT_S,
-        )
-    except (OSError, ValueError, TypeError) as error:  # TimeoutError and errors of TLS are OSErrors
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InfrastructureError(
-            "scheduler", f"cannot connect to the scheduler at {cluster.address}: {text}"
-        ) from error
-    executor = OnDask(client, cluster, services, cold=cold)
-    try:
-        await executor.begin(announce=announce)
-        yield executor
-    finally:
-        await asyncio.shield(executor.end())
-        with contextlib.suppress(Exception):
-            await client.close(timeout=2)
+    async with opened(cluster) as client:
+        executor = OnDask(client, cluster, services, cold=cold)
+        try:
+            await executor.begin(announce=announce)
+            yield executor
+        finally:
+            await asyncio.shield(executor.end())

@@ -67,9 +67,23 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
     def __init__(self) -> None:
         self._running: dict[str, _Guest] = {}
         self._checked: set[str] = set()
+        self.problem: str | None = None
 
     async def setup(self, worker: Worker) -> None:
-        """Offer what the host has. Raises nothing: a host without QEMU offers nothing."""
+        """Offer what the host has; a host without QEMU offers nothing.
+
+        `problem` is None when that is done. Raises what keeps the host from running cells.
+        """
+        self.problem = "its start has not finished"
+        try:
+            await self._set_up(worker)
+            self.problem = None
+        except Exception as error:
+            self.problem = str(error)
+            raise
+        worker.log_event(READY, {"host": self.host, "address": worker.address})
+
+    async def _set_up(self, worker: Worker) -> None:
         self._running, self._checked = {}, set()
         self._worker = worker
         self.store = Store()
@@ -91,7 +105,6 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         if (version := await asyncio.to_thread(qemu_version)) is not None:
             resources[identity(program(), version)] = SUPPLY
         await worker.set_resources(**resources)
-        worker.log_event(READY, {"host": self.host, "address": worker.address})
 
     async def teardown(self, worker: Worker) -> None:
         """End all guests, and wait until they are gone."""
@@ -314,4 +327,6 @@ def _here(worker: Worker) -> CellHost:
     found = worker.plugins.get(PLUGIN)
     if not isinstance(found, CellHost):
         raise InfrastructureError("host", f"{worker.name} has not finished its start")
+    if found.problem is not None:
+        raise InfrastructureError("host", f"{worker.name}: {found.problem}")
     return found

@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memnotify.digest import digest_file, digest_value, seal_holds
 from memnotify.errors import InfrastructureError, no_space
-from memnotify.store import MANIFEST, Artifact, Store, digest_file, digest_value, seal_holds
+from memnotify.store import MANIFEST, Artifact, Store
 
 PIECE = 1 << 20
 """Bytes in one message."""
@@ -31,7 +32,9 @@ ASK_AGAIN_S = 5.0
 PATIENCE_S = 600.0
 
 KINDS = ("kernel", "image")
-_INCOMING = "incoming"
+INCOMING = "incoming"
+"""The folder of the store for what has arrived in part."""
+
 _KEY = re.compile("[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 
@@ -144,7 +147,7 @@ def pieces(artifact: Artifact, there: Mapping[str, int]) -> Any:
 
 
 def _place(store: Store, kind: str, key: str) -> Path:
-    return store.root / _INCOMING / f"{kind}-{key}"
+    return store.root / INCOMING / f"{kind}-{key}"
 
 
 def _files(kind: str, key: str, manifest: bytes) -> dict[str, int]:

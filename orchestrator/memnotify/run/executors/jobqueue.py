@@ -19,7 +19,6 @@ from typing import Any
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra
 from memnotify.run.executors.protocol import CA, CERT, KEY, Cluster, Tls
-from memnotify.run.fleet.member import NOT_EXPOSED, SETTINGS
 
 SYSTEMS = {
     "htcondor": "HTCondorCluster",
@@ -82,6 +81,8 @@ def _opened(system: str, tls: Tls) -> Any:
         import dask
         import dask_jobqueue
         from distributed import Security
+
+        from memnotify.run.fleet.member import NOT_EXPOSED, SETTINGS
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     sides = ("scheduler", "worker", "client")

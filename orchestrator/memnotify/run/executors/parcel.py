@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__, host
+from memnotify.digest import digest_file, digest_value
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
 from memnotify.host import Machine
 from memnotify.model import Cell, CellResult
 from memnotify.results.verdict import Verdict
 from memnotify.run.guests import CellRunner
-from memnotify.store import digest_file, digest_value
 
 PLUGIN = "memnotify"
 """The name of the part of ours in each worker."""

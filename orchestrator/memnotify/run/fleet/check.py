@@ -52,6 +52,7 @@ class HostCheck:
 def check(hosts: Hosts, *, store: Store, say: Say, connect: Connect = connect) -> list[HostCheck]:
     """Check all hosts, at the same time. Raises InputError."""
     making = Making(secrets.token_hex(8), {host.name: host for host in hosts.hosts}, say)
+    making.say_failures = False  # they are in what is returned
     log = CommandLog(store.folder("logs") / "commands.jsonl")
     asked: dict[str, Sequence[Mapping[str, Any]]] = {}
     try:

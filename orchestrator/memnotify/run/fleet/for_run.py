@@ -12,6 +12,7 @@ from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.fleet.remote import Connect, connect
 from memnotify.run.fleet.scheduler import same_versions, workers_of
 from memnotify.run.fleet.state import Place, cluster_of
+from memnotify.run.fleet.status import file_differs
 from memnotify.run.fleet.up import Say, up
 from memnotify.store import Store
 
@@ -28,6 +29,9 @@ def fleet_for_run(
     found = place.read()
     if found is not None and found.process.runs():
         say("using the fleet of these hosts that is up")
+        if differs := file_differs(found, hosts):
+            again = "memnotify fleet down, and up again, for these"
+            say(f"{hosts.file} has other hosts than the fleet: {differs}; {again}")
         there = workers_of(found.address, Tls.in_folder(place.tls))
         if not there:
             hint = f"memnotify fleet down {hosts.file}"

@@ -128,7 +128,7 @@ def load_hosts(path: Path) -> Hosts:
                 "name" if row.name else "address", f"{name} stands twice", "give it a name"
             )
         if row.user is not None and "@" in row.address:
-            raise refuse("user", "address has a user, too", "leave one out")
+            raise refuse("user", "the address also names a user", "leave one out")
         if taken := [tag for tag in row.tags if tag in _TAKEN]:
             raise refuse("tags", f"{taken[0]} is a capacity", f"write {taken[0]} = N")
         key = None if row.key is None else (path.parent / Path(row.key).expanduser()).absolute()

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__
+from memnotify.digest import digest_value
 from memnotify.environment import PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.extras import extra
 from memnotify.process import CommandLog, run
 from memnotify.run.storage import ENVIRONMENT
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 _OWN = "memnotify"
 _WORKER = "distributed"  # of the extra, all that a worker needs

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import shlex
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -42,6 +43,35 @@ def connect(host: Host) -> Remote:
     It only connects to a host whose key is in known_hosts; fabric by itself would accept any.
     Raises InputError if the configuration or known_hosts is malformed.
     """
+    return _connected(host, lambda client: client.load_system_host_keys())
+
+
+def connect_anyway(host: Host) -> Remote:
+    """Do the same, but pass over malformed lines of known_hosts, as ssh does."""
+    return _connected(host, _load_good_lines)
+
+
+def _load_good_lines(client: Any) -> None:
+    from paramiko import SSHException
+    from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+
+    def good(line: str) -> bool:
+        try:
+            return HostKeyEntry.from_line(line) is not None
+        except (SSHException, InvalidHostKey, ValueError):
+            return False
+
+    try:
+        text = Path("~/.ssh/known_hosts").expanduser().read_text("utf-8", errors="replace")
+    except OSError:
+        return  # as with an empty one
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in map(str.strip, text.splitlines()) if good(line))
+        file.flush()
+        client.load_system_host_keys(file.name)
+
+
+def _connected(host: Host, load_keys: Callable[[Any], None]) -> Remote:
     # Takes half a second, so only for a fleet.
     with extra("fleet", "memnotify fleet"):
         from fabric import Connection
@@ -64,8 +94,11 @@ def connect(host: Host) -> Remote:
             connect_timeout=_PATIENCE,
             connect_kwargs=options,
         )
-        remote.client.load_system_host_keys()
-    except (SSHException, InvalidHostKey, ValueError) as error:
+        load_keys(remote.client)
+    except InvalidHostKey as error:
+        text = f"known_hosts has a line that is no key: {error.line.strip()!r}"
+        raise InputError(f"ssh's configuration, for {host.address}: {text}") from error
+    except (SSHException, ValueError) as error:
         text = " ".join(str(error).split())
         raise InputError(f"ssh's configuration, for {host.address}: {text}") from error
     remote.connect_kwargs["transport_factory"] = transport

@@ -109,17 +109,14 @@ def watching(address: str, tls: Tls) -> Iterator[Callable[[], dict[str, Worker]]
     Raises InfrastructureError if it does not answer.
     """
     with extra("fleet", "memnotify fleet"):
-        from distributed import Client, Security
+        from distributed import Client
 
-    security = Security(
-        tls_ca_file=str(tls.ca),
-        tls_client_cert=str(tls.cert),
-        tls_client_key=str(tls.key),
-        require_encryption=True,
-    )
+        from memnotify.run.executors.dask_connection import security
     try:
         with same_versions():
-            client = Client(address, security=security, timeout=_ANSWER_S, set_as_default=False)
+            client = Client(
+                address, security=security(tls), timeout=_ANSWER_S, set_as_default=False
+            )
     except (OSError, TimeoutError) as error:
         text = " ".join(str(error).split())
         raise InfrastructureError("scheduler", f"{address} does not answer: {text}") from error

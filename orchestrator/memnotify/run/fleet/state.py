@@ -8,17 +8,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import platformdirs
 
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError
 from memnotify.files import read_text, resolved
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.member import Folder
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 _FILE, _TLS, _SCHEDULER, _LOG = "fleet.json", "tls", "scheduler.json", "scheduler.log"
 
@@ -37,6 +38,11 @@ class Member:
     boots: int = 0
     qemu: str = ""
     failure: str | None = None
+
+    @property
+    def fleet(self) -> str:
+        """The id of the fleet whose folder is there."""
+        return PurePosixPath(self.folder.here).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +75,22 @@ def _began(pid: int) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """A fleet that is up. `process` is its scheduler, here; `until` is in seconds since 1970."""
+    """A fleet that is up. `process` is its scheduler, here; `until` is in seconds since 1970.
+
+    `left` are hosts on which something of an earlier fleet, or of this one when it has ended, may
+    be left, as they could not be reached then.
+    """
 
     id: str
     address: str
     process: Process
     until: float
     members: Sequence[Member]
+    left: Sequence[Member] = ()
+
+    def ended(self, left: Sequence[Member]) -> Fleet:
+        """Return what is known of it when it has ended, except on these hosts."""
+        return replace(self, process=NOBODY, members=(), left=tuple(left))
 
 
 class Place:
@@ -126,8 +141,9 @@ class Place:
         try:
             value = json.loads(read_text(file))
             members = tuple(_member(each) for each in value.pop("members"))
+            left = tuple(_member(each) for each in value.pop("left", ()))
             process = Process(**value.pop("process"))
-            return Fleet(**value, process=process, members=members)
+            return Fleet(**value, process=process, members=members, left=left)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -159,9 +175,3 @@ def _member(value: Any) -> Member:
 def cluster_of(fleet: Fleet, place: Place, *, hosts: int) -> Cluster:
     """Return what a run needs to know of a fleet; it has so many hosts now."""
     return Cluster(address=fleet.address, tls=Tls.in_folder(place.tls), hosts=hosts)
-
-
-def without(fleet: Fleet, names: Sequence[str]) -> Fleet:
-    """Return a fleet of only these hosts."""
-    kept = tuple(member for member in fleet.members if member.host.name in names)
-    return replace(fleet, members=kept)

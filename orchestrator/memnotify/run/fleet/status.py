@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memnotify.run.executors.protocol import Tls
+from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.fleet.scheduler import Worker, workers_of
 from memnotify.run.fleet.state import Fleet, Member, Place
 
-UP, GONE, FAILED = "up", "gone", "failed"
+UP, GONE, FAILED, LEFT = "up", "gone", "failed", "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +35,38 @@ class HostStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOn:
+    """A host on which something of a fleet that has ended may be left, in `folder`."""
+
+    name: str
+    address: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetStatus:
-    """`scheduler` is its address, or None if it is gone; `left_s` how long certificates hold."""
+    """`scheduler` is its address, or None if it is gone; `left_s` how long certificates hold.
+
+    `left` are hosts that could not be reached when a fleet ended. `file_differs` says in what its
+    hosts are not those that the file names.
+    """
 
     scheduler: str | None
     tls: str
     left_s: float
     hosts: Sequence[HostStatus]
+    left: Sequence[LeftOn]
+    file_differs: str
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def status(fleet: Fleet, place: Place) -> FleetStatus:
-    """Return how a fleet is. Raises InfrastructureError if its scheduler does not answer."""
+def status(fleet: Fleet, place: Place, hosts: Hosts) -> FleetStatus:
+    """Return how a fleet is, and whether it has the hosts of its file.
+
+    Raises InfrastructureError if its scheduler does not answer.
+    """
     runs = fleet.process.runs()
     workers = workers_of(fleet.address, Tls.in_folder(place.tls)) if runs else {}
     return FleetStatus(
@@ -55,6 +74,27 @@ def status(fleet: Fleet, place: Place) -> FleetStatus:
         tls=str(place.tls),
         left_s=round(fleet.until - time.time()),
         hosts=[_host(member, workers) for member in fleet.members],
+        left=[
+            LeftOn(name=one.host.name, address=one.host.address, folder=one.folder.here)
+            for one in fleet.left
+        ],
+        file_differs=file_differs(fleet, hosts),
+    )
+
+
+def file_differs(fleet: Fleet, hosts: Hosts) -> str:
+    """Return in what the hosts of a fleet that is up are not those that its file names now."""
+    if not fleet.members:
+        return ""
+    ours = {member.host.name: member.host for member in fleet.members}
+    named = {host.name: host for host in hosts.hosts}
+    kinds = {
+        "new": named.keys() - ours.keys(),
+        "not there any more": ours.keys() - named.keys(),
+        "changed": {name for name in named.keys() & ours.keys() if named[name] != ours[name]},
+    }
+    return "; ".join(
+        f"{', '.join(sorted(names))}: {what}" for what, names in kinds.items() if names
     )
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +51,11 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Making:
-    """A fleet that is being made: what is known of its hosts, by name."""
+    """A fleet that is being made: what is known of its hosts, by name.
+
+    `earlier` are hosts on which something of an earlier fleet may be left. Without `say_failures`,
+    failures are only noted.
+    """
 
     id: str
     hosts: Mapping[str, Host]
@@ -60,9 +64,12 @@ class Making:
     entered: dict[str, Entered] = field(default_factory=dict)
     equipped: dict[str, Equipped] = field(default_factory=dict)
     failures: dict[str, InfrastructureError] = field(default_factory=dict)
+    earlier: Sequence[Member] = ()
+    say_failures: bool = True
 
     def failed(self, name: str, error: InfrastructureError) -> None:
-        self.say(f"{name}: {error}")
+        if self.say_failures:
+            self.say(f"{name}: {error}")
         self.failures[name] = error
 
     def left(self) -> dict[str, Remote]:
@@ -89,9 +96,10 @@ def up(
     """
     place = Place(hosts.file)
     with place.hold(store):
-        refuse_if_up(place, say=say, connect=connect)
+        earlier = end_earlier(place, say=say, connect=connect)
         log = CommandLog(store.folder("logs") / "commands.jsonl")
         making = Making(secrets.token_hex(8), {host.name: host for host in hosts.hosts}, say)
+        making.earlier = earlier
         try:
             with entering(making, connect=connect):
                 place.make()
@@ -106,18 +114,26 @@ def up(
             raise
 
 
-def refuse_if_up(place: Place, *, say: Say, connect: Connect = connect) -> None:
-    """Raise InputError if a fleet is up; remove what is left of one whose scheduler is dead."""
+def end_earlier(place: Place, *, say: Say, connect: Connect = connect) -> Sequence[Member]:
+    """Remove what is left of earlier fleets; return the hosts on which that was not possible.
+
+    Raises InputError if a fleet is up.
+    """
     before = place.read()
     if before is None:
-        return
+        return ()
     if before.process.runs():
         hint = "end it with memnotify fleet down, or use it with memnotify run --fleet"
         raise InputError("the fleet of these hosts is up already", file=place.hosts, hint=hint)
-    say("ending a fleet of these hosts that has lost its scheduler")
-    for name in take_down(before, place, say=say, connect=connect):
-        here = next(one.folder.here for one in before.members if one.host.name == name)
-        say(f"{name}: {here} may be left there; remove it when the host is back")
+    if before.members:
+        say("ending a fleet of these hosts that has lost its scheduler")
+    else:
+        say("removing what an earlier fleet has left on these hosts")
+    if names := take_down(before, place, say=say, connect=connect):
+        again = f"memnotify fleet down {place.hosts}"
+        say(f"something may be left on {', '.join(names)}; when they are back: {again}")
+    left = place.read()
+    return () if left is None else left.left
 
 
 @contextmanager
@@ -195,7 +211,12 @@ def _fleet(
             )
         members.append(member)
     return Fleet(
-        id=making.id, address=address, process=process, until=until, members=tuple(members)
+        id=making.id,
+        address=address,
+        process=process,
+        until=until,
+        members=tuple(members),
+        left=making.earlier,
     )
 
 

@@ -32,6 +32,10 @@ function shown(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
+// Not Math.min(...values): a large run has more values than a call may have arguments.
+const least = (values) => values.reduce((low, value) => Math.min(low, value), Infinity);
+const greatest = (values) => values.reduce((high, value) => Math.max(high, value), -Infinity);
+
 function median(values) {
   if (!values.length) return null;
   const sorted = [...values].sort((a, b) => a - b);

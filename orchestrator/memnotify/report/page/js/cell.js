@@ -3,9 +3,9 @@ let scrolledTo = 0;
 
 async function showCell(id) {
   const place = byId("cell"), cell = DATA.cells.find((one) => one.id === id);
-  const data = await block(id);
+  const data = byId(`data-${id}`) ? await block(id) : cell;
   if (!byId("overview").hidden) scrolledTo = window.scrollY;
-  place.replaceChildren(...cellParts(cell, data));
+  place.replaceChildren(...(data === cell ? outlineParts(cell) : cellParts(cell, data)));
   byId("overview").hidden = true;
   place.hidden = false;
   document.querySelector(".parts").hidden = true;
@@ -35,20 +35,37 @@ function showOverview(target) {
   else window.scrollTo(0, scrolledTo);
 }
 
-function cellParts(cell, data) {
-  const order = DATA.cells.filter((one) => byId(`data-${one.id}`));
+// Of a large run, each cell that ran has at least an outline.
+const hasView = (cell) => DATA.large ? cell.status !== "skipped" : byId(`data-${cell.id}`);
+
+function steps(cell) {
+  const order = DATA.cells.filter(hasView);
   const at = order.indexOf(cell);
   const link = (one, text) => one ? el("a", { href: `#${one.id}` }, text) : null;
+  return el("nav", { class: "steps", "aria-label": "Cells" }, el("a", { href: "#cells" }, "← all cells"),
+    link(order[at - 1], "previous cell"), link(order[at + 1], "next cell"), el("span", { class: "note" }, `${at + 1} of ${order.length}`));
+}
+
+function outlineParts(cell) {
+  const { id, name, outcome, detail, status, text, shown: ignored, ...known } = cell;
+  return [steps(cell), el("h2", { id: "cell-title", tabindex: "-1" }, name),
+    el("p", {}, el("span", { class: `badge ${status}` }, outcome), detail ? ` ${detail}` : null),
+    el("p", { class: "note" }, "This run is too large for a page with the timeline, the console and the promises of each cell; memnotify show and check have them."),
+    ...commandsFor(cell),
+    el("h3", {}, "Setting and figures"), pairs(Object.entries(known).map(([key, of]) => [worded(key), shown(of), { title: key }])),
+    ...filesOf(cell, { files: [""] })];
+}
+
+function cellParts(cell, data) {
   const broken = data.promises.filter((one) => one.broken);
   return [
-    el("nav", { class: "steps", "aria-label": "Cells" }, el("a", { href: "#cells" }, "← all cells"),
-      link(order[at - 1], "previous cell"), link(order[at + 1], "next cell"), el("span", { class: "note" }, `${at + 1} of ${order.length}`)),
+    steps(cell),
     el("h2", { id: "cell-title", tabindex: "-1" }, data.name),
     el("p", {}, el("span", { class: `badge ${data.status}` }, data.outcome), " ",
       broken.length ? el("span", { class: "badge broken" }, `broken: ${broken.map((one) => one.invariant).join(", ")}`) : null,
       data.detail ? ` ${data.detail}` : null),
     el("div", { id: "timeline" }, data.picture ? null : el("p", { class: "note" }, noPicture())),
-    ...findings(cell, data), ...promises(cell, data), ...commandsFor(cell, data), ...figuresOf(data), ...eventsOf(data),
+    ...findings(cell, data), ...promises(cell, data), ...commandsFor(cell), ...figuresOf(data), ...eventsOf(data),
     ...consoleOf(data), ...filesOf(cell, data), ...originOf(data)];
 }
 
@@ -96,7 +113,7 @@ function promises(cell, data) {
     saves(`${cell.id}-promises`, () => ({ columns: ["promise", "tested", "broken", "verdict"], rows }))];
 }
 
-function commandsFor(cell, data) {
+function commandsFor(cell) {
   return [el("h3", {}, "Look closer"),
     ...Object.keys(DATA.commands).filter((label) => label !== AT).map((label) => commandLine(label, commandOf(label, cell)))];
 }
@@ -133,7 +150,7 @@ function consoleOf(data) {
 function filesOf(cell, data) {
   const folder = `${DATA.files}/${cell.id}`.split("/").map(encodeURIComponent).join("/");
   return [el("h3", {}, "Files"), el("p", { class: "note" }, "Links work where the report is beside its run, as it was written."),
-    el("ul", { class: "files" }, data.files.map((name) => el("li", {}, el("a", { href: `${folder}/${encodeURIComponent(name)}` }, name))))];
+    el("ul", { class: "files" }, data.files.map((name) => el("li", {}, el("a", { href: `${folder}/${encodeURIComponent(name)}` }, name || "its folder"))))];
 }
 
 const renamed = (values, what) => Object.entries(values).map(([name, of]) => [`${name} ${what}`, of]);

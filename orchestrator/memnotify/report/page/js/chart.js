@@ -20,7 +20,7 @@ function ticks(low, high, about = 5) {
 }
 
 function bounds(values) {
-  const low = Math.min(0, ...values), high = Math.max(...values, low + 1e-9);
+  const low = Math.min(0, least(values)), high = Math.max(greatest(values), low + 1e-9);
   const marks = ticks(low, high);
   return [low, Math.max(high, marks.at(-1))];
 }

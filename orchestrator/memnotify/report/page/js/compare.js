@@ -40,8 +40,10 @@ function comparisonOf(found, { by, figure }) {
     return { by, group, figure, unit, ...Object.fromEntries(row.setting), n: one?.[0] ?? 0, median: one?.[1] ?? null, low: one?.[2] ?? null, high: one?.[3] ?? null,
       difference: one?.[5]?.[1] ?? null, difference_low: one?.[5]?.[2] ?? null, difference_high: one?.[5]?.[3] ?? null };
   })));
-  return [comparedPicture(rows.slice(0, 40), groups, of, worded(figure), by, rows.length),
-    scrolled("Comparison", table), saves("comparison", long)];
+  const total = found.settings?.[by] ?? rows.length;
+  return [comparedPicture(rows.slice(0, 40), groups, of, worded(figure), by, total),
+    total > rows.length ? el("p", { class: "note" }, `The first ${rows.length} of ${total} settings; memnotify compare has all.`) : null,
+    scrolled("Comparison", table), saves("comparison", long)].filter(Boolean);
 }
 
 function comparedPicture(rows, groups, of, title, by, total) {
@@ -80,7 +82,7 @@ const clipped = (text, most) => text.length > most ? `${text.slice(0, most - 1)}
 function answered(rows, groups, of) {
   const words = groups.map((group) => [group, rows.map((row) => of(row, group)?.[1]).filter((value) => typeof value === "number")])
     .filter(([, values]) => values.length).map(([group, values]) => {
-      const low = Math.min(...values), high = Math.max(...values);
+      const low = least(values), high = greatest(values);
       return `${group} ${shown(low)}${high > low ? ` to ${shown(high)}` : ""}`;
     });
   return `Medians: ${words.join(", ")}.`;

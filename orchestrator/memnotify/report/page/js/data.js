@@ -18,3 +18,15 @@ function unpacked(spec) {
   }
   return Object.fromEntries(names.map((name) => [name, unpacked(spec[name])]));
 }
+
+// The cells of a large run, which are kept as columns (large.py says how).
+function recorded({ rows, columns }) {
+  const cells = Array.from({ length: rows }, () => ({}));
+  for (const [name, column] of Object.entries(columns)) {
+    const { of, at } = Array.isArray(column) ? { of: column, at: null } : column;
+    for (let row = 0; row < rows; row += 1) {
+      cells[row][name] = at ? of[at[row]] : Array.isArray(column) ? of[row] : of[0];
+    }
+  }
+  return cells;
+}

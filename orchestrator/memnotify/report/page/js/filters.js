@@ -40,6 +40,7 @@ function filter() {
 
 // Of the cells shown, those beyond the first are on paper only.
 function placeRows() {
+  if (DATA.large) return placeSome();
   let count = 0;
   for (const row of [...byId("table").tBodies[0].rows]) {
     const { shown } = cellOfRow.get(row), later = shown && ++count > most;
@@ -51,17 +52,48 @@ function placeRows() {
   more.firstChild.textContent = `The first ${most} of ${count} rows. `;
 }
 
+// The order of a large run's cells; its table has only those rows that are laid out.
+let inOrder = [];
+
+function placeSome() {
+  const some = inOrder.filter((cell) => cell.shown);
+  const names = [...byId("table").tHead.rows[0].cells].map((head) => head.dataset.name);
+  byId("table").tBodies[0].replaceChildren(...some.slice(0, most).map((cell) => rowOf(cell, names)));
+  byId("more").hidden = some.length <= most;
+  byId("more").firstChild.textContent = `The first ${most} of ${some.length} rows. `;
+}
+
+function rowOf(cell, names) {
+  const figure = (value) => typeof value === "number" && !Number.isInteger(value) && Math.abs(value) < 100 ? value.toFixed(1) : shown(value);
+  const name = cell.status === "skipped" ? cell.id : el("a", { href: `#${cell.id}`, title: cell.name }, cell.id);
+  return el("tr", { class: cell.status }, names.map((column, at) => at ? el("td",
+    { class: typeof cell[column] === "number" ? "number" : column === "outcome" ? "outcome" : null }, figure(cell[column]))
+    : el("th", { scope: "row" }, name)));
+}
+
 function startFilters() {
   const table = byId("table");
   const rows = [...table.tBodies[0].rows];
-  cellOfRow = new Map(DATA.cells.map((cell, at) => [rows[at], cell]));
+  inOrder = [...DATA.cells];
+  if (!DATA.large) cellOfRow = new Map(DATA.cells.map((cell, at) => [rows[at], cell]));
   for (const cell of DATA.cells) {
     cell.text = `${cell.id} ${cell.name} ${cell.outcome} ${cell.detail ?? ""}`.toLowerCase();
     cell.shown = true;
   }
-  sortable(table, placeRows);
+  if (DATA.large) {
+    sortable(table, (_, name) => inOrder.map((of) => ({ of, key: of[name] ?? null })), (order) => {
+      inOrder = order;
+      placeRows();
+    });
+  } else {
+    sortable(table, (at) => [...table.tBodies[0].rows].map((of) => ({ of, key: keyOf(of.cells[at]) })), (order) => {
+      table.tBodies[0].append(...order);
+      placeRows();
+    });
+  }
+  const further = DATA.large ? () => { most += 1000; } : () => { most = Infinity; };
   table.parentElement.after(el("p", { class: "note", id: "more", hidden: true }, "",
-    el("button", { type: "button", onclick: () => { most = Infinity; placeRows(); } }, "show all rows")));
+    el("button", { type: "button", onclick: () => { further(); placeRows(); } }, DATA.large ? "show 1000 more" : "show all rows")));
   const search = el("input", { type: "search", placeholder: "id, name, outcome", oninput: () => {
     sought = search.value.trim().toLowerCase();
     filter();
@@ -88,6 +120,7 @@ function startFilters() {
 
 // All that is known of the cells shown, in the order of the table.
 function cellTable() {
+  if (DATA.large) return tableOfRecords(inOrder.filter((cell) => cell.shown).map(({ text, shown: ignored, status, ...facts }) => facts));
   const cells = new Map(DATA.cells.map((cell) => [cell.id, cell]));
   const ids = [...byId("table").tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[0].textContent.trim());
   return tableOfRecords(ids.map((id) => {

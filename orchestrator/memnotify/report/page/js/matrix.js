@@ -1,5 +1,6 @@
 // The matrix as a heat map: a table, so that keyboards and screen readers can use it.
 const REST = "all others";
+const TALLEST = 200; // rows, of a large run
 const chosen = { figure: "wakeups", rows: REST, columns: "series" };
 const LETTERS = { panic: "P", reboot: "R", hang: "H", agent: "A", "self-check": "S", "oom-kill": "O", balloon: "B" };
 const AFTER = new Set(["id", "name", "outcome", "detail", "status", "repeatability", "seed", "repeat"]);
@@ -55,9 +56,10 @@ function drawMatrix() {
   const { rows, columns } = tiles();
   const all = [...rows.values()].flatMap((of) => [...of.values()]).map(told);
   const values = all.map((one) => one.value).filter((value) => value !== null);
-  const low = Math.min(...values), high = Math.max(...values);
+  const low = least(values), high = greatest(values);
   const strength = (value) => value === null ? 0 : high > low ? Math.round(((value - low) / (high - low)) * 70) : 25;
-  const body = [...rows].map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), columns.map((column) =>
+  const some = [...rows].slice(0, DATA.large ? TALLEST : Infinity);
+  const body = some.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), columns.map((column) =>
     tile(of.get(column), `${name}, ${column}`, strength))));
   const head = el("tr", {}, el("th", { scope: "col" }, chosen.rows === REST ? "setting" : worded(chosen.rows || "all")),
     columns.map((column) => el("th", { scope: "col" }, column)));
@@ -68,7 +70,8 @@ function drawMatrix() {
   byId("legend").replaceChildren(
     el("span", {}, values.length ? `${worded(chosen.figure)}: ${shown(low)} ` : "no cell has this figure", values.length ? el("span", { class: "ramp" }) : null, values.length ? ` ${shown(high)}` : null),
     meanings.size ? el("span", {}, el("span", { class: "hatch" }), ` ${[...meanings].map(([letter, what]) => `${letter} ${what}`).join(", ")}`) : "",
-    [...rows.values()].some((of) => [...of.values()].some((cells) => cells.length > 1)) ? el("span", {}, "several cells in a tile: their median, and × how many") : "");
+    [...rows.values()].some((of) => [...of.values()].some((cells) => cells.length > 1)) ? el("span", {}, "several cells in a tile: their median, and × how many") : "",
+    some.length < rows.size ? el("span", {}, `the first ${some.length} of ${rows.size} rows`) : "");
   drawn = { rows, columns, strength };
 }
 

@@ -3,12 +3,14 @@ let DATA = null;
 // What follows # is a cell or a part of the overview.
 async function follow() {
   const name = location.hash.slice(1);
-  if (name && DATA.cells.some((cell) => cell.id === name) && byId(`data-${name}`)) await showCell(name);
+  if (name && DATA.cells.some((cell) => cell.id === name && hasView(cell))) await showCell(name);
   else showOverview(name);
 }
 
 async function start() {
   DATA = await block("main");
+  DATA.large = !Array.isArray(DATA.cells);
+  if (DATA.large) DATA.cells = recorded(DATA.cells);
   DATA.title = document.title;
   for (const part of document.querySelectorAll(".live")) part.hidden = false;
   startFilters();

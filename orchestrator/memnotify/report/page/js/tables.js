@@ -1,5 +1,6 @@
 // The static table of cells becomes one that can be sorted.
-function sortable(table, moved) {
+// `keyed` returns what has an order and the key of each for a column, `placed` puts them in order.
+function sortable(table, keyed, placed) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, at) => {
     const text = head.textContent;
@@ -9,11 +10,10 @@ function sortable(table, moved) {
     const down = heads[at].getAttribute("aria-sort") === "ascending";
     heads.forEach((head) => head.removeAttribute("aria-sort"));
     heads[at].setAttribute("aria-sort", down ? "descending" : "ascending");
-    const keyed = [...table.tBodies[0].rows].map((row) => ({ row, key: keyOf(row.cells[at]) }));
-    keyed.sort((a, b) => ordered(a.key, b.key, down));
-    table.tBodies[0].append(...keyed.map(({ row }) => row));
+    const found = keyed(at, heads[at].dataset.name);
+    found.sort((a, b) => ordered(a.key, b.key, down));
+    placed(found.map(({ of }) => of));
     say(`sorted by ${heads[at].textContent}, ${down ? "descending" : "ascending"}`);
-    moved?.();
   }
 }
 
@@ -30,11 +30,17 @@ function ordered(a, b, down) {
   return down ? -order : order;
 }
 
+// A number, alone or as `12 [10, 14] (3 runs)`; what is unknown is "-".
+const FIGURE = /^[-+]?[\d.,]+( \[[^\]]*\])?( \(\d+ runs\))?$/;
+const isFigure = (value) => typeof value === "number" || FIGURE.test(value);
+
+// Columns of figures, unknown ones among them, are aligned to the right, with their headings.
 function tableFrom(name, columns, rows, properties = {}) {
-  const head = el("tr", {}, columns.map((column) => el("th", { scope: "col" }, column)));
-  const body = rows.map((row) => el("tr", {}, row.map((value) =>
-    value instanceof Node ? el("td", {}, value)
-      : el("td", { class: typeof value === "number" ? "number" : null }, shown(value)))));
+  const figures = columns.map((_, at) => rows.every(({ [at]: value }) => shown(value) === "-" || isFigure(value)));
+  const aligned = (at) => ({ class: figures[at] ? "number" : null });
+  const head = el("tr", {}, columns.map((column, at) => el("th", { scope: "col", ...aligned(at) }, column)));
+  const body = rows.map((row) => el("tr", {}, row.map((value, at) =>
+    el("td", typeof value === "number" ? { class: "number" } : aligned(at), value instanceof Node ? value : shown(value)))));
   return el("table", { "data-table": name, ...properties }, el("thead", {}, head), el("tbody", {}, body));
 }
 
