@@ -10,16 +10,16 @@ from memnotify.cli.moment import add_moment, again_with, agreement, moment_of
 from memnotify.cli.parser import Parser
 from memnotify.image.tools import ensure_tools
 from memnotify.records.compare import Comparison
-from memnotify.run.shell import shell
+from memnotify.run.shell import refuse_if_impossible, shell
 from memnotify.store import Store
 
 
 def register(parser: Parser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "Re-run a finished cell up to one of its records, and open a shell in its guest, which "
-        "then goes on at about the host's pace; or run a command there and return its exit status. "
-        "Up to the record the guest is that of the run. See docs/howto/look-into-a-guest.md."
+        "Re-run a finished cell up to one of its records, and open a shell in its guest, or run a "
+        "command there and return its exit status. Up to the record the guest is that of the run; "
+        "from then on its processes are stopped. See docs/howto/look-into-a-guest.md."
     )
     add_moment(parser)
     parser.add_argument(
@@ -35,7 +35,8 @@ def register(parser: Parser) -> None:
 def _shell(args: argparse.Namespace) -> int:
     store = Store()
     moment = moment_of(args, store)
-    again = again_with(store, moment.finished)
+    refuse_if_impossible(moment)
+    again = again_with(store)
     job = moment.finished.job
     say = partial(print, file=sys.stderr, flush=True)
     tools = ensure_tools(job.cell.request.arch, store=store, log=again.guests.log, progress=say)

@@ -111,6 +111,18 @@ class OpenTape:
     play: bool
 
 
+@dataclass(frozen=True, slots=True)
+class OpenStub:
+    """The descriptor of a connected socket for gdb's protocol; it changes nothing of the guest.
+
+    If the guest is `paced`, virtual time does not run ahead of the host's while the guest waits:
+    somebody may sit in front of it.
+    """
+
+    fd: int
+    paced: bool = False
+
+
 def memories_of(cell: Cell) -> tuple[Memory, ...]:
     """Return the memories of a cell, without files."""
     nodes = cell.machine.numa_nodes
@@ -295,15 +307,12 @@ def command_line(
     disks: tuple[Disk, ...],
     tape: OpenTape | None = None,
     gdb: int | None = None,
-    stub: int | None = None,
-    paced: bool = False,
+    stub: OpenStub | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    `gdb` is the descriptor of the socket at which QEMU waits for gdb, `stub` that of a connected
-    one, at which we speak gdb's protocol ourselves; it changes nothing else of the guest. With
-    `paced`, virtual time does not run ahead of the host's while the guest waits: somebody may sit
-    in front of it.
+    `gdb` is the descriptor of the socket at which QEMU waits for gdb; at a `stub` we speak gdb's
+    protocol ourselves.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
@@ -325,7 +334,7 @@ def command_line(
             )
         argv += ["-accel", "kvm"]
     elif cell.clock is Clock.VIRTUAL:
-        sleep = "on" if paced else "off"
+        sleep = "on" if stub is not None and stub.paced else "off"
         argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]
         argv += ["-icount", f"shift={cell.machine.icount_shift},sleep={sleep}{recording}"]
     else:
@@ -342,7 +351,7 @@ def command_line(
     if gdb is not None:
         argv += ["-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"]
     if stub is not None:
-        argv += ["-chardev", f"socket,id=gdb,fd={stub}", "-gdb", "chardev:gdb"]
+        argv += ["-chardev", f"socket,id=gdb,fd={stub.fd}", "-gdb", "chardev:gdb"]
     return argv
 
 

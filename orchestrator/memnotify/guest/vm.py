@@ -97,8 +97,7 @@ def open_vm(
             disks=parts.disks,
             tape=None if tape is None else qemu.OpenTape(names[3], names[4], tape.play),
             gdb=None if listener is None else listener.fileno(),
-            stub=None if stub is None else stub.fileno(),
-            paced=bool(lines),
+            stub=None if stub is None else qemu.OpenStub(stub.fileno(), paced=bool(lines)),
         )
         console = stack.enter_context((folder / CONSOLE).open("wb"))
         transcript = stack.enter_context(

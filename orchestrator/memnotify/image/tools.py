@@ -16,6 +16,7 @@ from typing import Any
 
 from memnotify import places
 from memnotify.archive import ArchiveLimits, unpack
+from memnotify.digest import digest_file
 from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.host import cores
@@ -23,7 +24,7 @@ from memnotify.image.program import TARGETS, need_compiler
 from memnotify.image.upstream import ensure_upstream
 from memnotify.model import Arch
 from memnotify.process import CommandLog, run
-from memnotify.store import Artifact, Store, digest_file
+from memnotify.store import Artifact, Store
 
 TOOLS = "tools"
 """The kind of these artifacts in the store."""

@@ -16,10 +16,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from memnotify import places
+from memnotify.digest import digest_file
 from memnotify.environment import NETWORK
 from memnotify.errors import InfrastructureError
 from memnotify.process import CommandFailed, CommandLog, run
-from memnotify.store import Artifact, Store, digest_file
+from memnotify.store import Artifact, Store
 from memnotify.toml import load
 
 KIND = "upstream"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.extras import extra
+from memnotify.extras import extra, installed
 from memnotify.guest.rendezvous import End
 from memnotify.guest.visited import Saved, save, visit, why_no_visit, without_end
 from memnotify.image.tools import PROGRAMS
@@ -67,6 +67,15 @@ def _string(content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + content
 
 
+def refuse_if_impossible(moment: Moment) -> None:
+    """Raise InputError if a guest can have no shell, and InfrastructureError without a library."""
+    if (why := why_no_visit(moment.finished.job.cell)) is not None:
+        raise InputError(f"{moment.finished.job.name} can have no shell: {why}")
+    if not installed("fabric"):
+        with extra("shell", "memnotify shell"):
+            raise ModuleNotFoundError(name="fabric")
+
+
 def shell(
     moment: Moment,
     again: Again,
@@ -81,8 +90,7 @@ def shell(
     if that guest cannot have one, and InfrastructureError as `look` does, or if there is no
     connection.
     """
-    if (why := why_no_visit(moment.finished.job.cell)) is not None:
-        raise InputError(f"{moment.finished.job.name} can have no shell: {why}")
+    refuse_if_impossible(moment)
     key = new_host_key()
     files = {name: tools.file(name).read_bytes() for name in PROGRAMS}
     files |= {"hostkey": key.file, "seed": os.urandom(_SEED_BYTES)}
