@@ -54,7 +54,7 @@ from memnotify.run.executors.protocol import (
     Turn,
 )
 from memnotify.run.need import need
-from memnotify.run.services import Services
+from memnotify.run.services import RunOptions, Services
 from memnotify.text import counted
 
 HOSTS_LOST = "hosts-lost"
@@ -68,13 +68,15 @@ _ENDING_S = 20.0
 class OnDask:
     """The executor; `connected` makes one."""
 
-    def __init__(self, client: Client, cluster: Cluster, services: Services, *, cold: bool) -> None:
-        self.hosts = Hosts()
+    def __init__(
+        self, client: Client, cluster: Cluster, services: Services, options: RunOptions
+    ) -> None:
+        self.hosts = Hosts(options.tags)
         self.client = client
         self._cluster = cluster
         self._services = services
         self._board = services.board
-        self._cold = cold
+        self._cold = options.cold
         self._run = f"memnotify-{uuid.uuid4().hex}"
         self._cells = Cells(self.hosts)
         self._supply = Supply(client, services.store, services.board)
@@ -88,7 +90,8 @@ class OnDask:
     async def begin(self, *, announce: bool) -> None:
         """Wait for the hosts, and tell which there are.
 
-        Raises InputError if none gives our records, and InfrastructureError if none can run cells.
+        Raises InputError if none gives our records or has the tags of the run, and
+        InfrastructureError if none can run cells.
         """
         self.client.subscribe_topic(READY, self._on_ready)
         self.client.subscribe_topic(self._run, self._on_event)
@@ -97,13 +100,14 @@ class OnDask:
         refuse_other_versions(found)
         for facts in found:
             self._join(facts, announce=announce)
+        self.hosts.refuse_none()
         self._begun = True
         self._start(self._watch())
 
     def _join(self, facts: HostFacts, *, announce: bool) -> None:
         told = self.hosts.join(facts)
         if told and announce:
-            self._board.warn(f"{told}: it gets no cells, as its records would be others")
+            self._board.warn(told)
         elif announce:
             self._board.note(
                 f"host {facts.name}: {facts.cores} cores and {facts.memory_mib} MiB for guests"
@@ -225,7 +229,7 @@ class OnDask:
             resources={
                 MEMORY: wanted.memory_mib,
                 CORES: wanted.cores,
-                self._identity: 1,
+                **dict.fromkeys((self._identity, *self.hosts.wanted), 1),
                 **({BOOTS: 1} if boots else {}),
             },
         )
@@ -381,14 +385,14 @@ class _Turn:
 
 @asynccontextmanager
 async def connected(
-    cluster: Cluster, services: Services, *, cold: bool, announce: bool = False
+    cluster: Cluster, services: Services, options: RunOptions, *, announce: bool = False
 ) -> AsyncIterator[OnDask]:
     """Connect to a cluster for one run; at its end no guest of it is left on any host.
 
     Raises InfrastructureError if the scheduler does not answer.
     """
     async with opened(cluster) as client:
-        executor = OnDask(client, cluster, services, cold=cold)
+        executor = OnDask(client, cluster, services, options)
         try:
             await executor.begin(announce=announce)
             yield executor

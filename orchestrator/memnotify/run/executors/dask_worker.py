@@ -24,6 +24,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from memnotify.campaign.plan import cell_id
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest import qemu
+from memnotify.guest.probe import kvm_problem
 from memnotify.guest.templates import Templates
 from memnotify.guest.view import Watcher
 from memnotify.process import CommandLog
@@ -43,7 +44,7 @@ from memnotify.run.executors.parcel import (
     program,
     qemu_version,
 )
-from memnotify.run.executors.protocol import BOOTS, CORES, MEMORY, Attempted
+from memnotify.run.executors.protocol import BOOTS, CORES, KVM, MEMORY, Attempted
 from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
@@ -104,6 +105,8 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         resources = {name: offered.get(name, most) for name, most in resources.items()}
         if (version := await asyncio.to_thread(qemu_version)) is not None:
             resources[identity(program(), version)] = SUPPLY
+            if await asyncio.to_thread(kvm_problem) is None:
+                resources[KVM] = SUPPLY
         await worker.set_resources(**resources)
 
     async def teardown(self, worker: Worker) -> None:
@@ -131,6 +134,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
             name=self.host,
             threads=self._worker.state.nthreads,
             memory_mib=int(self._worker.state.total_resources.get(MEMORY, 0)),
+            offers=frozenset(self._worker.state.total_resources),
         )
 
     async def stop(self, run: str | None) -> None:
