@@ -203,6 +203,72 @@ def test_context_that_a_tree_lacks_is_not_joined_to_an_added_line(added: str) ->
     assert f"has no line '{lost[:60]}'" in refused(mail([*NAMES, *hunk]), lamp([*CODE[:4], ""]))
 
 
+# --- what was wrapped, and what is below a hunk
+
+HEAD_OF_C = "static int lamp_set_of_the_hall(struct lamp *lamp, unsigned int level)"
+WIDE = "/*" + " lamps" * 16 + " */"  # wider than any line that a mailer wraps
+
+
+def in_function(*, wide: str = WIDE) -> list[str]:
+    return [HEAD_OF_C, "{", wide, *CODE]
+
+
+def spilled(*body: str) -> list[str]:
+    """Return a hunk without the blanks of its context, with the end of its header below it."""
+    begin, end = HEAD_OF_C[:-20], HEAD_OF_C[-19:]
+    return [*NAMES, f"@@ -3,4 +3,5 @@ {begin}", end, *(line.strip() for line in body)]
+
+
+def test_the_tree_shows_that_a_line_is_the_end_of_a_header() -> None:
+    """However wide the mail's other lines are, or however many lines are there without it."""
+    tree = in_function()
+    for hunk in (
+        spilled(*tree[2:4], "+lamp();", *tree[4:6]),
+        spilled("", *tree[3:4], "+lamp();", *tree[4:6]),
+    ):
+        made = taken(mail(hunk), lamp(tree if WIDE in hunk else in_function(wide="")))["mm/lamp.c"]
+        assert made.split("\n")[3:6] == [CODE[0], "\tlamp();", CODE[1]]
+
+
+def test_the_end_of_a_header_is_not_what_a_tree_lacks() -> None:
+    hunk = spilled(WIDE, CODE[0], "+lamp();", "nowhere();", CODE[1])
+    assert "has no line 'nowhere();'" in refused(mail(hunk), lamp(in_function()))
+
+
+def test_a_new_file_has_no_context() -> None:
+    """A line without a sign is the end of the one above it, whatever that ends with."""
+    whole = "x = of_the_lamps_in_the_hall_and_in_the_attic_and_in_the_cellar; y = 2;"
+    begin, end = whole[:-7], whole[-6:]
+    head = ["--- /dev/null", "+++ b/mm/new.c", "@@ -0,0 +1,2 @@"]
+    made = taken(mail([*head, f"+{begin}", end, "+z = 3;"]), {})
+    assert made["mm/new.c"] == f"{whole}\nz = 3;\n"
+
+
+def test_a_place_that_needs_no_repair_is_right() -> None:
+    """The header says where the hunk would fit if an empty line had got lost."""
+    tree = [*CODE[:4], "", *CODE[4:9], "", *CODE[9:]]
+    body = [*(line.strip() for line in CODE[4:6]), "+lamp();", *(x.strip() for x in CODE[6:9]), ""]
+    first = ["@@ -1,2 +1,3 @@", CODE[0].strip(), "+first();", CODE[1].strip()]
+    hunk = [*first, "@@ -5,6 +6,7 @@", *body, "@@ -12 +14,2 @@", CODE[9].strip(), "+last();"]
+    patch = take(mail([*NAMES, *hunk]), lamp(tree))
+    assert "EATEN" not in {repair.kind.name for repair in patch.repairs}
+    at = taken(mail([*NAMES, *hunk]), lamp(tree))["mm/lamp.c"].split("\n").index("\tlamp();")
+    assert at == 1 + tree.index(CODE[6])
+
+
+@pytest.mark.parametrize("sign", [" ", ""])
+def test_a_page_may_go_on_directly_below_the_last_line_of_context(sign: str) -> None:
+    """That line is in the tree as it is, so nothing was wrapped off it."""
+    body = [f"{sign}{line.strip()}" for line in CODE[3:6]]
+    below = [f"{sign}{line.strip()}" for line in CODE[6:9]]
+    hunk = [*NAMES, "@@ -2,6 +2,7 @@", *body, "+lamp();", *below]
+    made = taken(mail([*hunk, "Last update: 2008"]), lamp(CODE))["mm/lamp.c"]
+    assert made.split() == text([*CODE[:6], "lamp();", *CODE[6:]]).split()
+    # What is below an added line may be its end.
+    added = [*NAMES, "@@ -20,3 +20,4 @@", *(f"{sign}{x.strip()}" for x in CODE[-3:]), "+lamp();"]
+    assert "unexpected line" in refused(mail([*added, "Last update: 2008"]), lamp(CODE))
+
+
 # --- which reading is right
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from memnotify.guest.held import Holder
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.view import View, Watcher
@@ -82,6 +83,7 @@ class Runner:
         on_stage: Callable[[str], None] = lambda stage: None,
         on_view: Callable[[View], None] = lambda view: None,
         limits: Limits | None = None,
+        holder: Holder | None = None,
     ) -> tuple[CellResult, RecordLog]:
         before = len(list(Path("/proc/self/fd").iterdir())), qemus()
         result = asyncio.run(
@@ -89,7 +91,7 @@ class Runner:
                 cell,
                 files=self.files,
                 folder=self.folder,
-                watcher=Watcher(on_stage=on_stage, on_view=on_view),
+                watcher=Watcher(on_stage=on_stage, on_view=on_view, holder=holder),
                 limits=limits,
             )
         )

@@ -54,6 +54,7 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
         [("MOVED", 5, "-2 lines", True)],
     ),
     "further down": (hunk(7, *PLAIN), with_new(), [("MOVED", 5, "+3 lines", True)]),
+    "without any context": (["@@ -10,0 +11 @@", NEW], with_new(10), []),
     "without its blanks": (
         hunk(10, *(text.replace("\t", "").strip() for text in PLAIN), old=4, new=5),
         with_new(),

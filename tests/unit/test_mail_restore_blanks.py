@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
+from memnotify.commands import CommandLog
 
 from tests.support.restored import NUMBERED, after, mail_of, repairs, restored
 
@@ -175,6 +178,22 @@ def test_entities_are_decided_by_the_tree() -> None:
     lines = diff(" if (a &lt; b)", '+\tputs("&gt;");', " \tf();", start=1)
     text = tree.replace("\tf", '\tputs(">");\n\tf')
     assert one(*lines, tree=tree) == (text, [("DECODED", None, "HTML entities", True)])
+
+
+def test_a_remark_below_an_added_line_that_had_room_for_it() -> None:
+    tree = NUMBERED.replace("\tline(38);", f"\tcall({'x' * 70});")
+    new = f"\tnew({'y' * 55});"
+    lines = diff(f" \tcall({'x' * 70});", " \tline(39);", f"+{new}", start=39)
+    assert one(*lines, "A remark.", tree=tree) == (f"{tree}{new}\n", [])
+
+
+def test_the_programs_that_restore_a_patch_are_logged(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    mail = mail_of("Text.", "---", *diff(*COLLAPSED, start=2))
+    restored(mail, files={NAME: BEFORE}, log=log)
+    assert log.path is not None
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()]
+    assert [Path(words[0]).name for words in argv] == ["clang-format", "git"]
 
 
 def test_an_added_line_above_a_signature_is_whole() -> None:

@@ -38,6 +38,23 @@ def test_the_index_line_states_another_file(digest: str, said: list[str]) -> Non
     assert repairs(patch) == [(kind, "mm/a.c", None, "", False) for kind in said]
 
 
+def test_the_index_line_states_the_file_of_the_tree() -> None:
+    lines = diff("mm/a.c", f"index {blob(NUMBERED)}..{blob(NEW)} 100644")
+    assert refusal(mail_of("Text.", "---", *lines), files={"mm/a.c": NEW}) == (
+        "7: mm/a.c is already the file that the patch makes, by git's index line (give a tree "
+        "without the patch)"
+    )
+
+
+def test_a_string_of_a_mail_that_has_lost_no_blanks_is_left_as_it_is() -> None:
+    stated = NEW.replace("\tnew();", '\tnew("a  b");')
+    lines = diff("mm/a.c", f"index {blob(NUMBERED)}..{blob(stated)} 100644")
+    lines = [line.replace("new()", 'new("a b")') for line in lines]
+    (patch,) = restored(mail_of("Text.", "---", *lines), files=FILES)
+    assert after(patch) == {"mm/a.c": NEW.replace("\tnew();", '\tnew("a b");')}
+    assert repairs(patch) == [("OTHER", "mm/a.c", None, "", False)]
+
+
 def test_the_index_line_decides_what_blanks_were() -> None:
     text = NEW.replace("\tnew();", "\tnew(1,\t2);")
     lines = diff("mm/a.c", f"index {blob(NUMBERED)}..{blob(text)} 100644")

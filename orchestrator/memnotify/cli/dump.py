@@ -53,12 +53,12 @@ def _dump(args: argparse.Namespace) -> int:
     done = run_until_done(write_vmcore(moment, again, file))
     print(f"{job.name} at {moment.words}: {agreement(done)}")
     print(f"{file} has its memory ({file.stat().st_size / (1 << 20):.0f} MiB)")
-    for line in _openers(file, dwarf, job.cell.request.arch):
+    for line in openers(file, dwarf, job.cell.request.arch):
         print(f"  {line}")
     return 0
 
 
-def _openers(file: Path, dwarf: Artifact | None, arch: Arch) -> list[str]:
+def openers(file: Path, dwarf: Artifact | None, arch: Arch) -> list[str]:
     """Return the commands that open a dump."""
     if dwarf is None:
         return []

@@ -88,7 +88,10 @@ class Parser(argparse.ArgumentParser):
             if word == "--":
                 return
             name = word.partition("=")[0]
-            if name.startswith("--") and name not in self._option_string_actions:
+            action = self._option_string_actions.get(name)
+            if action is not None and action.nargs == argparse.REMAINDER:
+                return
+            if name.startswith("--") and action is None:
                 self.error(f"unrecognized arguments: {word}{self._meant([word])}")
 
     def _meant(self, unknown: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verified
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import campaign, named, path
+from memnotify.cli.pausing import PAUSE_ON, Pauses, refuse_without_terminal
 from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
@@ -116,6 +117,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "kernels and images; no guest is run, and QEMU is not needed",
     )
     parser.add_argument(
+        PAUSE_ON,
+        choices=("finding",),
+        help="stop a guest that shows a finding, say how to look at it, and let it go on when "
+        "Enter is pressed; needs a terminal, and guests on this host; "
+        "docs/howto/look-into-a-guest.md",
+    )
+    parser.add_argument(
         "--stages",
         type=path,
         metavar="FILE",
@@ -155,6 +163,7 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
     for name in ("plan", "prepare"):
         if hosts is not None and getattr(args, name):
             raise InputError(f"--{name} cannot be combined with --fleet: it runs nothing")
+    _check_pause(args, elsewhere=hosts is not None)
     durations = read_durations(args.durations) if args.durations else {}
     store = Store()
     if args.plan:
@@ -185,6 +194,20 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
     return 3 if broken else int(failed(expected) or not same)
+
+
+def _check_pause(args: argparse.Namespace, *, elsewhere: bool) -> None:
+    """Raise InputError if guests cannot be held, or nobody can be asked."""
+    if args.pause_on is None:
+        return
+    for name in ("plan", "prepare"):
+        if getattr(args, name):
+            raise InputError(f"{PAUSE_ON} cannot be combined with --{name}, which runs no guest")
+    if args.json_lines:
+        raise InputError(f"{PAUSE_ON} cannot be combined with --json-lines, which asks nobody")
+    if elsewhere or args.scheduler is not None or args.jobqueue is not None:
+        raise InputError(f"{PAUSE_ON} is for guests on this host, not for those of a cluster")
+    refuse_without_terminal()
 
 
 def _run(
@@ -242,6 +265,7 @@ def _run(
                 again=args.again,
                 cold=args.cold,
                 verify=args.verify or 0,
+                holder_of=Pauses(board, using.store).holder_of if args.pause_on else None,
                 tags=tuple(args.tag or ()),
             ),
             whole=whole,

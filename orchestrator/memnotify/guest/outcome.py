@@ -36,6 +36,38 @@ def judge(
 ) -> Outcome:
     """Return the outcome: the most serious finding, with all of them in the detail.
 
+    The arguments are those of `findings`.
+    """
+    found = findings(
+        end,
+        log=log,
+        console=console,
+        disagreements=disagreements,
+        overwritten=overwritten,
+        ended=ended,
+        programs=programs,
+    )
+    if not found:
+        return Outcome(detail="; ".join(filter(None, [end.detail, *client_notes(log, programs)])))
+    ranked = list(found)
+    detail = found[ranked[0]]
+    for finding in ranked[1:]:
+        detail += f"; also {finding}: {found[finding]}"
+    return Outcome(finding=ranked[0], detail=detail)
+
+
+def findings(
+    end: End,
+    *,
+    log: RecordLog,
+    console: KernelConsole,
+    disagreements: Sequence[str] = (),
+    overwritten: bool = False,
+    ended: bool = False,
+    programs: Sequence[Program] = (),
+) -> dict[Finding, str]:
+    """Return what each finding is about, the most serious first.
+
     `disagreements` lists where host and guest disagreed about the balloon. `overwritten` says that
     the guest wrote to the host's part of the log. `ended` says that the scenario was over when the
     guest ended, so that everything that was asked for is in the log. `programs` are those of the
@@ -64,13 +96,7 @@ def judge(
         found[Finding.SELF_CHECK] = "; ".join(wrong)
     if balloon := [*_missed(log), *disagreements]:
         found[Finding.BALLOON] = "; ".join(balloon)
-    if not found:
-        return Outcome(detail="; ".join(filter(None, [end.detail, *client_notes(log, programs)])))
-    ranked = [finding for finding in Finding if finding in found]
-    detail = found[ranked[0]]
-    for finding in ranked[1:]:
-        detail += f"; also {finding}: {found[finding]}"
-    return Outcome(finding=ranked[0], detail=detail)
+    return {finding: found[finding] for finding in Finding if finding in found}
 
 
 def _oom_kills(log: RecordLog, console: KernelConsole) -> str | None:

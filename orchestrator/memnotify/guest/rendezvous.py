@@ -6,7 +6,9 @@ It is a rendezvous only if the header says so, with a sequence number that has n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +60,33 @@ class Host:
         self._on_stage = on_stage
         self._resume = resume or partial(monitor.execute, "cont")
         self._answered = 0
+        self._waits = False
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the guest runs, as far as is known: it has not asked for anything."""
+        return self._waits and self._events.empty()
+
+    def is_held(self) -> bool:
+        """Return whether somebody looks at the guest, which stands still."""
+        return not self._may_answer.is_set()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Answer nothing, and resume nothing, until the context ends; then resume the guest.
+
+        It may be stopped meanwhile. A guest that has asked for something stays stopped until it has
+        its answer.
+        """
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
+        if self.runs:
+            await self._resume()
 
     async def boot(self) -> End | None:
         """Let the guest run to its first rendezvous; return None if it is READY there.
@@ -91,7 +120,10 @@ class Host:
                 return _nonsense(ask)
 
     async def _next_ask(self) -> Ask | End:
+        self._waits = True
         event = await self._events.get()
+        self._waits = False
+        await self._may_answer.wait()
         if event["event"] == "SHUTDOWN":
             reason = data_of(event).get("reason")
             if not isinstance(reason, str):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest import probe, qemu
 from memnotify.guest.backing import Parts, new_parts
+from memnotify.guest.held import Holder
 from memnotify.guest.mailbox import encode_scenario
-from memnotify.guest.outcome import judge
+from memnotify.guest.outcome import findings, judge
 from memnotify.guest.own_clients import said_by_clients
+from memnotify.guest.pausing import Pauser
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
@@ -22,7 +24,16 @@ from memnotify.guest.template import Template
 from memnotify.guest.view import UNWATCHED, View, Watcher
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.model import CONSOLE, RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
+from memnotify.model import (
+    CONSOLE,
+    RECORDS,
+    BalloonMove,
+    BootFiles,
+    Cell,
+    CellResult,
+    Finding,
+    Outcome,
+)
 from memnotify.process import CommandLog
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -45,7 +56,8 @@ async def run_cell(
     `folder` also gets machine.cfg, and qemu.log with QEMU's own output. The guest boots, or
     continues from the template that is its `start`. If that is a tape, the guest boots, and is
     recorded on the tape or replayed from it (see guest/recording.py). The `watcher` can follow
-    the running guest. QEMU is always gone afterwards. If QEMU fails after
+    the running guest, or have it stopped at a finding; `wall_seconds` has nothing of the time in
+    which it is held. QEMU is always gone afterwards. If QEMU fails after
     it was started, that is an outcome (`infrastructure:...`), and the log up to then is kept.
 
     Raises InputError for an impossible cell, and InfrastructureError if QEMU cannot be started or
@@ -56,7 +68,7 @@ async def run_cell(
     limits = limits or Limits()
     template = start if isinstance(start, Template) else None
     tape = start if isinstance(start, qemu.Tape) else None
-    session = _Session(cell, template, tape, limits, watcher.on_stage, started)
+    session = _Session(cell, template, tape, limits, watcher, started)
     failure: InfrastructureError | None = None
     end = End()
     try:
@@ -106,7 +118,7 @@ async def run_cell(
     return CellResult(
         outcome=outcome,
         guest_ns=records.end_ns,
-        wall_seconds=time.monotonic() - started,
+        wall_seconds=time.monotonic() - started - session.held_seconds,
         records=len(records),
         lost_records=records.lost,
         balloon=session.moves,
@@ -131,9 +143,10 @@ class _Session:
         template: Template | None,
         tape: qemu.Tape | None,
         limits: Limits,
-        on_stage: Callable[[str], None],
+        watcher: Watcher,
         started: float,
     ) -> None:
+        self.held_seconds = 0.0
         self.moves: tuple[BalloonMove, ...] = ()
         self.disagreements: tuple[str, ...] = ()
         self.start_seconds: float | None = None
@@ -142,7 +155,8 @@ class _Session:
         self._template = template
         self._tape = tape
         self._limits = limits
-        self._on_stage = on_stage
+        self._on_stage = watcher.on_stage
+        self._holder = watcher.holder
         self._started = started
 
     def parts(self, folder: Path) -> AbstractContextManager[Parts]:
@@ -164,17 +178,21 @@ class _Session:
                 on_stage=self._on_stage,
                 resume=None if recorder is None else recorder.resume,
             )
+            contenders = [
+                self._serve(host, vm, monitor),
+                watch(
+                    region=vm.parts.region,
+                    cpu=cpu,
+                    monitor=monitor,
+                    cell=self._cell,
+                    limits=self._limits,
+                    is_held=host.is_held,
+                ),
+            ]
             try:
-                end = await first(
-                    self._serve(host, vm, monitor),
-                    watch(
-                        region=vm.parts.region,
-                        cpu=cpu,
-                        monitor=monitor,
-                        cell=self._cell,
-                        limits=self._limits,
-                    ),
-                )
+                if self._holder is not None:
+                    return await self._pausing(self._holder, host, vm, monitor, contenders)
+                end = await first(*contenders)
                 if recorder is not None:
                     await recorder.finish()
                 return end
@@ -183,6 +201,46 @@ class _Session:
                 self.disagreements = tuple(host.balloon.disagreements)
 
         return await live(vm, conduct, patience=self._limits.qmp_seconds, log=log)
+
+    async def _pausing(
+        self,
+        holder: Holder,
+        host: Host,
+        vm: Vm,
+        monitor: Monitor,
+        contenders: Sequence[Awaitable[End]],
+    ) -> End:
+        """Return the end of a guest that is held at each kind of finding, and where it ends."""
+        cell, region = self._cell, vm.parts.region
+
+        def found(end: End, log: RecordLog, *, ended: bool = False) -> dict[Finding, str]:
+            return findings(
+                end,
+                log=log,
+                console=vm.console,
+                disagreements=host.balloon.disagreements,
+                overwritten=region.overwritten(),
+                ended=ended,
+                programs=cell.programs,
+            )
+
+        async with Pauser(
+            holder,
+            view=View(region, vm.console, cell.scenario, cell.programs),
+            region=region,
+            host=host,
+            monitor=monitor,
+            start_ns=cell.scenario.start_ns,
+            found=lambda: found(End(), region.records()),
+        ) as pauser:
+            try:
+                end = await first(*contenders, pauser.watch())
+                ended_ns = region.ended_ns()
+                log = region.records(until_ns=log_ends_ns(cell, ended_ns, self._limits))
+                await pauser.at_end(found(end, log, ended=bool(ended_ns)), log)
+                return end
+            finally:
+                self.held_seconds = pauser.held_seconds
 
     async def _serve(self, host: Host, vm: Vm, monitor: Monitor) -> End:
         """Serve a guest from start to end."""

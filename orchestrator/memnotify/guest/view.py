@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memnotify.guest.console import KernelConsole
+from memnotify.guest.held import Holder
 from memnotify.guest.own_clients import expected_statuses
 from memnotify.guest.region import Region
 from memnotify.model import Finding
@@ -45,10 +46,14 @@ class Glimpse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """What follows a guest: `on_stage` gets its stages, `on_view` a view once it runs."""
+    """What follows a guest: `on_stage` gets its stages, `on_view` a view once it runs.
+
+    With a `holder`, the guest is stopped when it shows a finding, and held.
+    """
 
     on_stage: Callable[[str], None] = lambda stage: None
     on_view: Callable[[View], None] = lambda view: None
+    holder: Holder | None = None
 
 
 UNWATCHED = Watcher()

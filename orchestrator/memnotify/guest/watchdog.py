@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,12 +104,19 @@ class _Since:
 
 
 async def watch(
-    *, region: Region, cpu: CpuClock, monitor: Monitor, cell: Cell, limits: Limits
+    *,
+    region: Region,
+    cpu: CpuClock,
+    monitor: Monitor,
+    cell: Cell,
+    limits: Limits,
+    is_held: Callable[[], bool] = lambda: False,
 ) -> End:
     """Return when the guest hangs, with the evidence, or takes too long to end its processes.
 
     It also hangs if its clients write records forever while its init is stuck. This only reads
-    memory and /proc: a QMP command to a running guest would make it unrepeatable.
+    memory and /proc: a QMP command to a running guest would make it unrepeatable. Time in which the
+    guest `is_held` does not count.
 
     Raises InfrastructureError if QEMU does not answer when asked for the evidence, unless the guest
     is what keeps it busy.
@@ -126,6 +134,8 @@ async def watch(
         cpu_now, wall_now = cpu.read(), time.monotonic()
         taken = {"cpu": cpu_now - cpu_then, "wall": wall_now - wall_then}
         cpu_then, wall_then = cpu_now, wall_now
+        if is_held():
+            continue
         init.look(region.beats(), **taken)
         anyone.look(region.progress(), **taken)
         newest_ns, ended_ns = region.newest_ns(), region.ended_ns()

@@ -116,7 +116,7 @@ def _is_page(data: bytes) -> bool:
 
 def _split(data: bytes, path: Path) -> Iterator[Mail]:
     if _is_page(data):
-        yield from _from_page(data.replace(b"\r\n", b"\n"), path)
+        yield from _from_page(data, path)
         return
     bare, above = without_top(data)
     starts = starts_of(bare)
@@ -128,12 +128,12 @@ def _split(data: bytes, path: Path) -> Iterator[Mail]:
             skipped = body.find(b"\n") + 1
             # In an mbox a line that begins with "From " is quoted.
             unquoted = re.sub(rb"^>(>*From )", rb"\1", body[skipped:], flags=re.M)
-            yield from _from_raw(unquoted, path, first + 1, body)
+            yield from _from_raw(unquoted, path, first + 1, bare[start:end])
             first += body.count(b"\n")
     elif _is_raw(ended := _line_ends(bare)):
-        yield from _from_raw(ended, path, above + 1, ended)
+        yield from _from_raw(ended, path, above + 1, bare)
     else:
-        yield from _from_text(_line_ends(data), path)
+        yield from _from_text(data, path)
 
 
 def _line_ends(data: bytes) -> bytes:
@@ -164,6 +164,8 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Iterator[Mai
     block, _, below = data.partition(b"\n\n")
     fields = [line for line in block.split(b"\n") if FIELD.match(line) or line[:1] in (b" ", b"\t")]
     headers, provenance = _headers(block)
+    # Python's parser takes no blanks before a colon, as RFC 822 did.
+    fields = [re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line) for line in fields]
     message = email.message_from_bytes(b"\n".join(fields) + b"\n\n" + below)
     known = Mail(
         source=str(path),
@@ -322,7 +324,8 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
-    text, doubt = decoded(data, charset[1].decode() if charset else None)
+    ended = data.replace(b"\r\n", b"\n")
+    text, doubt = decoded(ended, charset[1].decode() if charset else None)
     lines, headers, begin = page_text(text)
     check_text(lines, path, page=True)
     known = Mail(
@@ -339,7 +342,7 @@ def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
 
 def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
     """Yield the mails in the text of one page of an archive, or of several consecutive ones."""
-    text, doubt = decoded(data, None)
+    text, doubt = decoded(_line_ends(data), None)
     known = Mail(
         source=str(path),
         sha256=_digest(data),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -139,6 +139,13 @@ class Checker:
     def _load(self, series: str) -> Revision | None:
         there = is_known(series, root=self._root)
         return load_revision(series, root=self._root) if there else None
+
+    def answers(self, series: str, log: RecordLog) -> Sequence[Answer]:
+        """Return what a log answers to the promises of a series; none are on file for some."""
+        revision = self._promised(series)
+        if revision is None and series != NONE:
+            return []
+        return check(log, None if revision is None else promises_of(revision))
 
     def check(self, verdict: Verdict, log: RecordLog) -> Iterator[Checked]:
         """Check the log of a cell against each invariant of its revision."""

@@ -98,6 +98,7 @@ def run_campaign(
                     durations=durations,
                     limit=options.limit,
                     board=board,
+                    holder_of=options.holder_of,
                 )
                 if options.verify:
                     await verify(jobs, chosen, folder=folder, count=options.verify, board=board)

@@ -6,11 +6,12 @@ Where they run, and how many at once, is up to an executor.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, MemnotifyError
+from memnotify.guest.held import Holder
 from memnotify.guest.view import Watcher
 from memnotify.model import CellResult
 from memnotify.report.board import Board
@@ -30,13 +31,14 @@ async def run_jobs(
     durations: Durations,
     limit: int | None,
     board: Board,
+    holder_of: Callable[[Job], Holder] | None = None,
 ) -> None:
     """Run all jobs and publish their results; longest first, so that none is left to run alone.
 
     `limit` caps how many run at once. A failing guest does not disturb the others, nor does a bug
     of ours in one of them. Raises InputError; InfrastructureError if results cannot be written, or,
     when all have run, if the testbed failed in a cell that keeps its earlier result. Cancelling
-    kills all guests.
+    kills all guests. `holder_of` is that of `RunOptions`.
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
     kept: list[InfrastructureError] = []
@@ -47,8 +49,9 @@ async def run_jobs(
 
         async with slots, executor.turn(job, waiting=waiting) as turn:
             started.set()
+            holder = None if holder_of is None else holder_of(job)
             with folder.draft(job.id) as failed:
-                result = await _try_and_publish(job, turn, folder, failed, board)
+                result = await _try_and_publish(job, turn, folder, failed, board, holder)
         outcome = result.outcome
         if outcome.infrastructure is None:
             durations.note(job.name, result.wall_seconds)
@@ -82,7 +85,12 @@ def for_users(group: ExceptionGroup[Exception]) -> Exception:
 
 
 async def _try_and_publish(
-    job: Job, turn: Turn, folder: RunFolder, failed: Path, board: Board
+    job: Job,
+    turn: Turn,
+    folder: RunFolder,
+    failed: Path,
+    board: Board,
+    holder: Holder | None,
 ) -> CellResult:
     """Try a cell until it has a result or has failed too often; `failed` gets files of failures.
 
@@ -90,7 +98,9 @@ async def _try_and_publish(
     """
     attempts: list[Attempted] = []
     watcher = Watcher(
-        on_stage=partial(board.stage, job.name), on_view=partial(board.view, job.name)
+        on_stage=partial(board.stage, job.name),
+        on_view=partial(board.view, job.name),
+        holder=holder,
     )
     while True:
         with folder.draft(job.id) as draft:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from memnotify.errors import InputError
 from memnotify.files import refuse_special, replacing
 from memnotify.guest.dump import add_note, dump_memory, vmcoreinfo
+from memnotify.guest.qmp import Monitor
 from memnotify.guest.symbols import read_symbols
 from memnotify.model import Arch
 from memnotify.records.compare import Comparison
+from memnotify.results.summary import Job
 from memnotify.run.looking import Moment, Reached, look
 from memnotify.run.replay import Again
 
@@ -34,17 +37,30 @@ async def write_vmcore(moment: Moment, again: Again, file: Path) -> Comparison:
     InfrastructureError as `look` does, and OSError.
     """
     job = moment.finished.job
-    arch = job.cell.request.arch
 
     with replacing(file) as draft, draft.open("w+b") as out:
 
         async def reached(there: Reached) -> Comparison:
             again.on_stage("dump")
-            await dump_memory(there.guest.monitor, out, arch=arch)
-            if arch is not Arch.I386:
-                rows = read_symbols(job.kernel.file("System.map"))
-                symbols = {name: address for address, _, name in rows}
-                add_note(out, vmcoreinfo(symbols, release=str(job.kernel.facts["version"])))
+            await _write(out, there.guest.monitor, job)
             return there.comparison
 
         return await look(moment, again, reached)
+
+
+async def write_memory(job: Job, monitor: Monitor, file: Path) -> None:
+    """Write the memory of a job's guest that is stopped. Raises InfrastructureError and OSError.
+
+    A file of that name is replaced once the new one is complete.
+    """
+    with replacing(file) as draft, draft.open("w+b") as out:
+        await _write(out, monitor, job)
+
+
+async def _write(out: IO[bytes], monitor: Monitor, job: Job) -> None:
+    arch = job.cell.request.arch
+    await dump_memory(monitor, out, arch=arch)
+    if arch is not Arch.I386:
+        rows = read_symbols(job.kernel.file("System.map"))
+        symbols = {name: address for address, _, name in rows}
+        add_note(out, vmcoreinfo(symbols, release=str(job.kernel.facts["version"])))
