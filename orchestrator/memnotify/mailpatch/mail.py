@@ -327,8 +327,7 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
-    ended = data.replace(b"\r\n", b"\n")
-    text, doubt = decoded(ended, charset[1].decode() if charset else None)
+    text, doubt = decoded(data, charset[1].decode() if charset else None)
     lines, headers, begin = page_text(text)
     check_text(lines, path, page=True)
     known = Mail(
