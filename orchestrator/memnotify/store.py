@@ -33,6 +33,12 @@ from memnotify.errors import InfrastructureError
 from memnotify.files import file_state
 
 MANIFEST = "artifact.json"
+INCOMING = "incoming"
+"""The folder of artifacts that were sent to this store in part."""
+
+PATIENCE_S = 600.0
+"""After so many seconds in which nothing comes, nobody waits for the rest of one."""
+
 _DRAFT = ".draft-"
 _KEY = re.compile("[0-9a-f]{64}")
 _HARDLY_ANY = 16 << 20  # bytes

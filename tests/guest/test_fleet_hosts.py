@@ -248,6 +248,15 @@ def test_a_host_that_was_cut_off_ends_its_guests_by_itself(lab: NetLab) -> None:
     wait(lambda: not [line for line in two.processes() if QEMU in line], 60)
 
 
+def test_a_host_that_is_back_gets_cells_again(lab: NetLab, hosts: Path) -> None:
+    process, folder = run(lab, hosts, range(110, 126))
+    wait(lambda: done_cells(folder) >= 1, 200)
+    lab.hosts["two"].put_back()
+    ran, said = results(process, folder)
+    assert "host two: " in said and ran["two"] >= 1 and ran.total() == 16
+    lab.hosts["two"].cut_off()
+
+
 def test_ctrl_c_ends_the_guests_of_all_hosts(lab: NetLab, hosts: Path) -> None:
     process, _ = run(lab, hosts, range(70, 90), seconds=60.0)
     one = lab.hosts["one"]

@@ -7,18 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest.probe import kvm_problem
 from memnotify.results.folder import RunFolder
+from memnotify.run.executors.protocol import KVM
 from memnotify.store import Store
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
+from tests.support.lab import meanwhile
 from tests.support.processes import alive, wait_for
 
 pytest.importorskip("distributed")
@@ -28,15 +29,6 @@ pytest.importorskip("distributed")
 def lab(tmp_path: Path) -> Iterator[ClusterLab]:
     with ClusterLab(tmp_path) as made:
         yield made
-
-
-@contextmanager
-def meanwhile(action: Callable[[], object]) -> Iterator[None]:
-    """Do something in another thread; the run itself needs the main one, for signals."""
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(action)
-        yield
-        done.result()
 
 
 def test_a_cluster_gives_the_results_of_one_host(
@@ -219,6 +211,22 @@ def test_a_host_with_another_qemu_is_told_and_gets_no_cells(lab: ClusterLab) -> 
     lab.run_on(2, guests_there.quick)
     assert {host for host, _ in lab.noted("ran")} == {"beta"}
     assert "alpha has QEMU emulator version 99.0" in lab.output.getvalue()
+
+
+def test_cells_go_to_hosts_that_have_the_tags_of_the_run(lab: ClusterLab) -> None:
+    lab.start("alpha")
+    lab.start("beta", DASK_DISTRIBUTED__WORKER__RESOURCES__FAST="1000")
+    lab.run_on(2, guests_there.quick, tags=("fast",))
+    assert [host for host, _ in lab.noted("ran")] == ["beta"] * 4
+    told = "host alpha has no tag fast: it gets no cells of this run"
+    assert lab.output.getvalue().count(told) == 1
+    with pytest.raises(InputError, match="every host of the cluster has no tag fast, slow"):
+        lab.run_on(2, guests_there.quick, tags=("fast", "slow"), again=True)
+    if kvm_problem() is None:
+        lab.run_on(2, guests_there.quick, tags=(KVM,), again=True)
+    else:
+        with pytest.raises(InputError, match=r"every host of the cluster cannot use KVM \(--accel"):
+            lab.run_on(2, guests_there.quick, tags=(KVM,), again=True)
 
 
 def test_a_cluster_that_does_not_answer(lab: ClusterLab, monkeypatch: pytest.MonkeyPatch) -> None:

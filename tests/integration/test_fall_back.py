@@ -200,7 +200,8 @@ def test_one_that_is_not_sound_is_passed_over(lab: Lab) -> None:
         "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not apply to mm/vmscan.c",
         "broken": "broken v1 x86_64 failed to build: mm/vmscan.c:",
     }.items():
-        *_, line, chosen = lab.choose(name)
+        *said, chosen = lab.choose(name)
+        line = next(line for line in said if line.startswith("base "))
         assert chosen == "chosen sound", line
         assert line.startswith(
             f"base sound, from {lab.site.address}sound/linux.tar.gz; not {name}: "
@@ -219,8 +220,7 @@ def test_a_kernel_that_does_not_boot_is_passed_over(lab: Lab) -> None:
     lab.add("mute", tarball())
     *_, line, chosen = lab.choose("mute", "boot")
     assert chosen == "chosen last"
-    assert "; not mute: QEMU exited by itself" in line
-    assert "; not sound: QEMU exited by itself" in line
+    assert "; not mute or sound: QEMU exited by itself" in line
 
 
 def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:

@@ -281,8 +281,7 @@ def test_random_damages(tmp_path: Path, subjects: list[Subject], chunk: int) -> 
     print(f"{restored} of {cases} restored, {restored} of {cases - lost} that can be known")
     print(dict(refused))
     assert wrong == []
-    # Up to 4 % are refused: what a tree lacks is joined only if a mailer could have wrapped it.
-    assert refused.total() <= 0.06 * (cases - lost), refused
+    assert refused.total() <= 0.01 * (cases - lost), refused
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

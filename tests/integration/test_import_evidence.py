@@ -203,6 +203,72 @@ def test_context_that_a_tree_lacks_is_not_joined_to_an_added_line(added: str) ->
     assert f"has no line '{lost[:60]}'" in refused(mail([*NAMES, *hunk]), lamp([*CODE[:4], ""]))
 
 
+# --- what was wrapped, and what is below a hunk
+
+HEAD_OF_C = "static int lamp_set_of_the_hall(struct lamp *lamp, unsigned int level)"
+WIDE = "/*" + " lamps" * 16 + " */"  # wider than any line that a mailer wraps
+
+
+def in_function(*, wide: str = WIDE) -> list[str]:
+    return [HEAD_OF_C, "{", wide, *CODE]
+
+
+def spilled(*body: str) -> list[str]:
+    """Return a hunk without the blanks of its context, with the end of its header below it."""
+    begin, end = HEAD_OF_C[:-20], HEAD_OF_C[-19:]
+    return [*NAMES, f"@@ -3,4 +3,5 @@ {begin}", end, *(line.strip() for line in body)]
+
+
+def test_the_tree_shows_that_a_line_is_the_end_of_a_header() -> None:
+    """However wide the mail's other lines are, or however many lines are there without it."""
+    tree = in_function()
+    for hunk in (
+        spilled(*tree[2:4], "+lamp();", *tree[4:6]),
+        spilled("", *tree[3:4], "+lamp();", *tree[4:6]),
+    ):
+        made = taken(mail(hunk), lamp(tree if WIDE in hunk else in_function(wide="")))["mm/lamp.c"]
+        assert made.split("\n")[3:6] == [CODE[0], "\tlamp();", CODE[1]]
+
+
+def test_the_end_of_a_header_is_not_what_a_tree_lacks() -> None:
+    hunk = spilled(WIDE, CODE[0], "+lamp();", "nowhere();", CODE[1])
+    assert "has no line 'nowhere();'" in refused(mail(hunk), lamp(in_function()))
+
+
+def test_a_new_file_has_no_context() -> None:
+    """A line without a sign is the end of the one above it, whatever that ends with."""
+    whole = "x = of_the_lamps_in_the_hall_and_in_the_attic_and_in_the_cellar; y = 2;"
+    begin, end = whole[:-7], whole[-6:]
+    head = ["--- /dev/null", "+++ b/mm/new.c", "@@ -0,0 +1,2 @@"]
+    made = taken(mail([*head, f"+{begin}", end, "+z = 3;"]), {})
+    assert made["mm/new.c"] == f"{whole}\nz = 3;\n"
+
+
+def test_a_place_that_needs_no_repair_is_right() -> None:
+    """The header says where the hunk would fit if an empty line had got lost."""
+    tree = [*CODE[:4], "", *CODE[4:9], "", *CODE[9:]]
+    body = [*(line.strip() for line in CODE[4:6]), "+lamp();", *(x.strip() for x in CODE[6:9]), ""]
+    first = ["@@ -1,2 +1,3 @@", CODE[0].strip(), "+first();", CODE[1].strip()]
+    hunk = [*first, "@@ -5,6 +6,7 @@", *body, "@@ -12 +14,2 @@", CODE[9].strip(), "+last();"]
+    patch = take(mail([*NAMES, *hunk]), lamp(tree))
+    assert "EATEN" not in {repair.kind.name for repair in patch.repairs}
+    at = taken(mail([*NAMES, *hunk]), lamp(tree))["mm/lamp.c"].split("\n").index("\tlamp();")
+    assert at == 1 + tree.index(CODE[6])
+
+
+@pytest.mark.parametrize("sign", [" ", ""])
+def test_a_page_may_go_on_directly_below_the_last_line_of_context(sign: str) -> None:
+    """That line is in the tree as it is, so nothing was wrapped off it."""
+    body = [f"{sign}{line.strip()}" for line in CODE[3:6]]
+    below = [f"{sign}{line.strip()}" for line in CODE[6:9]]
+    hunk = [*NAMES, "@@ -2,6 +2,7 @@", *body, "+lamp();", *below]
+    made = taken(mail([*hunk, "Last update: 2008"]), lamp(CODE))["mm/lamp.c"]
+    assert made.split() == text([*CODE[:6], "lamp();", *CODE[6:]]).split()
+    # What is below an added line may be its end.
+    added = [*NAMES, "@@ -20,3 +20,4 @@", *(f"{sign}{x.strip()}" for x in CODE[-3:]), "+lamp();"]
+    assert "unexpected line" in refused(mail([*added, "Last update: 2008"]), lamp(CODE))
+
+
 # --- which reading is right
 
 
@@ -226,12 +292,58 @@ def test_an_answer_may_quote_that_a_patch_is_binary() -> None:
     assert "a binary diff" in refused(alone.encode(), {})
 
 
+STAT = [" mm/lamp.c |    1 +", " 1 file changed, 1 insertion(+)"]
+
+
+@pytest.mark.parametrize("ends", [["Signed-off-by: Ada <ada@example.org>"], []])
+def test_a_diffstat_in_the_message_of_a_commit_stays(ends: list[str]) -> None:
+    hunk = [*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
+    message = ["make lamps tell", "", "Lamps are dark.", *STAT, *ends]
+    head = [
+        f"commit {'1' * 40}",
+        "Author: Ada <ada@example.org>",
+        "Date:   Tue Jan 15 10:00:29 2008",
+    ]
+    log = [
+        *head,
+        "",
+        *(f"    {line}" for line in message),
+        "",
+        "diff --git a/mm/lamp.c b/mm/lamp.c",
+    ]
+    data = take(text([*log, *hunk]).encode(), lamp(CODE)).data.decode()
+    assert text(["Lamps are dark.", *STAT, *ends, "", "---"]) in data
+
+
+def test_a_diffstat_with_text_below_it_is_of_the_message() -> None:
+    diff = text([*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"])
+    signed = "Signed-off-by: Ada <ada@example.org>"
+    for below, kept in (([*STAT, signed], [*STAT, signed]), ([signed, "", *STAT, ""], [signed])):
+        whole = f"{HEAD}{TITLE}\n{text(['Lamps are dark.', *below])}{diff}"
+        data = take(whole.encode(), lamp(CODE)).data.decode()
+        assert text(["Lamps are dark.", *kept, "", "---"]) in data
+
+
 def test_an_odd_blank_of_the_message_alone_is_its_own() -> None:
     old, new = text(CODE), text([CODE[0], "\tlamp();", *CODE[1:]])
     hunk = ["@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
     message = "Ada a \u00e9crit\u00a0: lamps are dark."
     data = mail(indexed(hunk, old, new), message)
     assert message.encode() in take(data, {"mm/lamp.c": old}).data
+
+
+def test_an_archive_that_replaces_blanks_does_so_in_the_diff() -> None:
+    """A diff that has blanks, and no odd one, shows that the message's is its own."""
+    wordy = [f"\tlamp({n}, in, the, hall);" for n in range(6)]
+    hunk = [*NAMES, "@@ -1,6 +1,7 @@", *(f" {x}" for x in wordy[:3]), "+\tlamps();"]
+    hunk += [f" {x}" for x in wordy[3:]]
+    message = "Ada a \u00e9crit\u00a0: lamps are dark."
+    assert message.encode() in take(mail(hunk, message), lamp(wordy)).data
+    odd = [line.replace(", the", ",\u00a0the") for line in hunk]
+    plain = message.replace("\u00a0", " ")
+    assert plain.encode() in take(mail(odd, message), lamp(wordy)).data
+    few = [*NAMES, "@@ -1 +1,2 @@", f" {wordy[0]}", "+\tlamps();"]
+    assert plain.encode() in take(mail(few, message), lamp(wordy)).data
 
 
 def test_the_tree_shows_that_nothing_was_encoded() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -15,6 +20,7 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.places import HOME
 from memnotify.run.executors import jobqueue
 from memnotify.run.executors.protocol import Cluster
+from memnotify.run.living import Process
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
@@ -61,6 +67,34 @@ def test_the_script_of_a_job(home: Path) -> None:
         next(iter(re.findall(rf"--tls-cert ({home}/\.memnotify-\w+/)", command)))
     }
     assert list(home.iterdir()) == []
+
+
+def test_keys_of_a_run_that_was_killed_are_removed_by_the_next_one(home: Path) -> None:
+    """Those of a run that goes on, or that another node may still have, stay."""
+    code = (
+        "import dask, os, signal; from memnotify.run.executors import jobqueue\n"
+        "dask.config.set({'jobqueue.slurm.cores': 1, 'jobqueue.slurm.memory': '2GiB'})\n"
+        "with jobqueue._cluster('slurm'): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(HOME / "orchestrator")}
+    killed = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = home.glob(".memnotify-*")
+    assert (left / "key.pem").exists()
+    told = json.loads((left / "owner.json").read_text())
+    for name, owner, old in (
+        ("mine", asdict(Process.of(os.getpid())), False),
+        ("there", {"pid": 1, "began": 1, "node": "another"}, False),
+        ("long-ago", {"pid": 1, "began": 1, "node": "another"}, True),
+    ):
+        folder = home / f".memnotify-{name}"
+        folder.mkdir()
+        (folder / "owner.json").write_text(json.dumps(told | owner))
+        if old:
+            os.utime(folder / "owner.json", (10**9, 10**9))
+    jobqueue.job_script("slurm")
+    kept = {path.name for path in home.glob(".memnotify-*")}
+    assert kept == {".memnotify-mine", ".memnotify-there"}
 
 
 def made_up(folder: Path, name: str, text: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 from memnotify.places import HOME
 from memnotify.run.fleet import up
 from memnotify.run.fleet.hosts import Host, Hosts, load_hosts
+
+from tests.support.guests_there import HOST, NOTES
 
 
 @dataclass
@@ -28,14 +31,15 @@ class Done:
 class LocalHost:
     """A host that is a folder; its ssh runs commands in a shell there."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: Mapping[str, str] | None = None) -> None:
         self.home = home
+        self.more = more or {}
         self.closed = False
         self.commands: list[str] = []
 
     def run(self, command: str, **_: Any) -> Done:
         self.commands.append(command)
-        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
+        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"], **self.more}
         done = subprocess.run(
             ["sh", "-c", command],
             cwd=self.home,
@@ -58,17 +62,22 @@ class LocalHost:
 
 @dataclass
 class FleetLab:
-    """Hosts by address; `broken` are those whose ssh does not answer."""
+    """Hosts by address; `broken` are those whose ssh does not answer.
+
+    `notes` is where made-up guests leave messages.
+    """
 
     folder: Path
     hosts: dict[str, LocalHost] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    notes: Path | None = None
 
     def connect(self, host: Host) -> LocalHost:
         home = self.folder / host.address
         home.mkdir(exist_ok=True)
-        made = LocalHost(home)
+        more = {} if self.notes is None else {NOTES: str(self.notes), HOST: host.address}
+        made = LocalHost(home, more)
         if host.address in self.broken:
             made.run = _refuse  # type: ignore[method-assign]
         self.hosts[host.address] = made

@@ -104,6 +104,17 @@ async def first_ends(cell: Cell, **rest: Any) -> CellResult:
     return await quick(cell, **rest)
 
 
+async def back_on_beta(cell: Cell, **rest: Any) -> CellResult:
+    """Hang on beta until its worker is killed; alpha ends when beta has run a cell after that."""
+    if host() == "beta" and not noted("killed"):
+        return await hangs(cell, **rest)
+    if host() == "alpha":
+        await _until(lambda: (Path(os.environ[NOTES]) / "beta-ran").exists())
+    else:
+        (Path(os.environ[NOTES]) / "beta-ran").touch()
+    return await quick(cell, **rest)
+
+
 async def other_records_on_beta(cell: Cell, **rest: Any) -> CellResult:
     result = await quick(cell, **rest)
     if host() == "beta":

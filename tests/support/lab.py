@@ -7,6 +7,8 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -173,3 +175,12 @@ class MadeUp(Lab):
 
     def plan(self, *plans: str) -> None:
         (self.bin / "plan").write_text("".join(f"{plan}\n" for plan in plans))
+
+
+@contextlib.contextmanager
+def meanwhile(action: Callable[[], object]) -> Iterator[None]:
+    """Do something in another thread; the run itself needs the main one, for signals."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(action)
+        yield
+        done.result()

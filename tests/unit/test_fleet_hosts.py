@@ -74,7 +74,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ('[[host]]\naddress = "a/../b"', "hosts.toml:2: host[0].address: 'a/../b' is not an"),
         ('[[host]]\naddress = "ssh://me@a"', "hosts.toml:2: host[0].address: 'ssh://me@a' is"),
         ('[[host]]\naddress = "\\u001b[1ma"', "hosts.toml:2: host[0].address: "),
-        ('[[host]]\naddress = "me@a"\nuser = "you"', "hosts.toml:3: host[0].user: address has a"),
+        (
+            '[[host]]\naddress = "me@a"\nuser = "you"',
+            "hosts.toml:3: host[0].user: the address also names",
+        ),
         ('[[host]]\naddress = "a"\nport = 0', "hosts.toml:3: host[0].port: must be 1 or more"),
         ('[[host]]\naddress = "a"\ncores = 0', "hosts.toml:3: host[0].cores: must be 1 or more"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import py_compile
 import tarfile
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -55,6 +56,49 @@ def test_the_packages_are_packed_once(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "toolz/__init__.py" in archive.getnames()
     few.append(importlib.metadata.distribution("locket"))
     assert packing.packages(store) != file
+
+
+def installed(folder: Path, name: str) -> Path:
+    """Install a made-up package; return its module."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "RECORD").write_text(f"{name}.py,sha256=AAAA,6\n{info.name}/METADATA,,\n")
+    module = folder / f"{name}.py"
+    module.write_text("A = 1\n")
+    return module
+
+
+def test_a_package_that_was_changed_in_place_is_packed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = installed(tmp_path / "site", "odd")
+    (odd,) = importlib.metadata.distributions(path=[str(tmp_path / "site")])
+    monkeypatch.setattr(packing, "_needed", lambda: [odd])
+    store = Store(tmp_path / "store")
+    before = packing.packages(store)
+    py_compile.compile(str(module))  # which an import does, and which changes nothing
+    assert packing.packages(store) == before
+    module.write_text("A = 2\n")
+    after = packing.packages(store)
+    assert after != before
+    with tarfile.open(after) as archive:
+        member = archive.extractfile("odd.py")
+        assert member is not None and member.read() == b"A = 2\n"
+
+
+def test_a_package_that_is_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path, "odd")
+    told = '{"url": "file:///home/me/odd", "dir_info": {"editable": true}}'
+    (tmp_path / "odd-1.0.dist-info/direct_url.json").write_text(told)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(packing, "_WORKER", "odd")
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["odd"])
+    with pytest.raises(InfrastructureError, match="odd is installed in editable mode") as caught:
+        packing._needed()
+    assert "without -e" in str(caught.value)
 
 
 def test_a_checkout_is_packed_as_it_is_with_the_version_that_runs(tmp_path: Path) -> None:

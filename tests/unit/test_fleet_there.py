@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -132,6 +133,8 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
         "environment": {},
         "id": "f1",
         "address": None,
+        "scheduler": ["127.0.0.1", 1],
+        "seconds": 60,
     }
     pid = there.start(given)["pid"]
     log = here / "worker.log"
@@ -153,3 +156,40 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def kept(tmp_path: Path, port: int, **more: Any) -> int:
+    """Keep a worker that ends at once; return how often it was started."""
+    lines = tmp_path / "lines"
+    code = "import sys; open(sys.argv[1], 'a').write(' '.join(sys.argv[2:]) + '\\n')"
+    given = {
+        "words": [sys.executable, "-c", code, str(lines)],
+        "address": None,
+        "scheduler": ["127.0.0.1", port],
+        "seconds": 3,
+    }
+    there.keep(given | more)
+    found = lines.read_text().splitlines()
+    assert all(line.startswith("--lifetime ") for line in found)
+    return len(found)
+
+
+def test_a_worker_that_has_ended_begins_again_when_the_scheduler_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(there, "_AGAIN_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as scheduler:
+        port = scheduler.getsockname()[1]
+        assert kept(tmp_path, port) >= 2
+    (tmp_path / "lines").unlink()
+    assert kept(tmp_path, port) == 1  # nobody answers
+
+
+def test_a_scheduler_that_is_gone_for_long_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(there, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(there, "_FORGOTTEN_S", 0.5)
+    began = time.monotonic()
+    assert kept(tmp_path, 1, seconds=600) == 1
+    assert time.monotonic() - began < 300

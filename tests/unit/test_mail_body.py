@@ -160,8 +160,8 @@ def test_line_ends_of_the_transport_are_taken_off_and_those_of_the_file_are_not(
     assert lines_of(mail(encoded(own.encode(), "text/plain"))) == [own.split("\n")]
     marked = b"\xef\xbb\xbfone"
     assert lines_of(mail(encoded(marked, "text/plain; charset=utf-8"))) == [["one"]]
-    wide = "\ufeffone".encode("utf-16-le")
-    assert lines_of(mail(encoded(wide, "text/plain; charset=utf-16le"))) == [["one"]]
+    wide = "\ufeffone".encode("utf-16-be")
+    assert lines_of(mail(encoded(wide, "text/plain; charset=utf-16be"))) == [["one"]]
 
 
 def test_a_line_that_no_mail_has_is_refused() -> None:

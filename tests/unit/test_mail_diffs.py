@@ -361,6 +361,9 @@ def test_a_wrapped_line_of_git_whose_diff_is_lost() -> None:
         text = read(*(margin + line for line in lines))
         assert [(found.line, found.message) for found in text.broken] == [(8, lost)]
         assert text.wrapped == ()
+    assert broken(*HEAD, *HUNK, half, "b/mm/c.c") == [(8, lost)]
+    above = ["--- mm/a.c\t2008-01-01", "00:00:00", "+++ mm/a.c\t2008-01-02", *HUNK]
+    assert read(*above, half, "b/mm/c.c", "").wrapped == (0,)
     assert read("Text.", half).diffs == ()
     assert broken(*HEAD, *HUNK, half) == [(8, "the mail ends in the header of a/mm/c.c")]
 

@@ -25,7 +25,14 @@ def opened(
     """Return a file to which lines are added after its first."""
     old = Lines.of(OLD if before else b"")
     raw = RawHunk(
-        line=3, old_start=1, old_count=2, new_start=1, new_count=4, section="", body=(), last=True
+        line=3,
+        old_start=1,
+        old_count=2,
+        new_start=1,
+        new_count=4,
+        section="f()",
+        body=(),
+        last=True,
     )
     diff = RawDiff(line=1, before="f", after="f", extended=(), hunks=(raw,), blobs=blobs)
     mail = [Line(number=5 + at, text=f"+{text}") for at, text in enumerate(added)]
@@ -131,3 +138,37 @@ def test_no_string_has_lost_more_than_a_hundred_blanks() -> None:
         mail = ['say("a b");']
         file = opened(mail, (digest(OLD)[:7], digest(with_added(*one))[:12]))
         assert confirmed(file, mail, [""], ((0,),), Effort()) == (one if found else None)
+
+
+@pytest.mark.parametrize(
+    ("mail", "doubtful", "steps"),
+    [
+        (["int two;"], (), 1),
+        # Joining many pieces takes as long as more steps, and so does the digest of a large file.
+        ([f'say("{"a " * 40}b");'], ((0,),), 1 + 2),
+        (["x" * 100_000], (), 1 + 2),
+    ],
+)
+def test_the_steps_that_a_try_takes(
+    mail: list[str], doubtful: tuple[tuple[int, ...], ...], steps: int
+) -> None:
+    file = opened(mail, (digest(OLD)[:7], digest(with_added(*mail))[:12]))
+    effort = Effort(10_000)
+    assert confirmed(file, mail, [""], (), effort) == mail
+    assert effort.left == 10_000 - (steps if not doubtful else 1)
+    # Without a blank that may be lost, there is one try.
+    other = opened(mail, (digest(OLD)[:7], "1234567"))
+    effort = Effort(10_000)
+    assert confirmed(other, mail, [""], (), effort) is None
+    assert effort.left == 10_000 - (steps if not doubtful else 1)
+    if doubtful:
+        effort = Effort(10_000)
+        far = opened(mail, (digest(OLD)[:7], digest(with_added(*mail))[:12]))
+        assert confirmed(far, [mail[0].replace("a b", "a  b")], [""], doubtful, effort) == mail
+        assert effort.left == 10_000 - 1 - steps
+
+
+def test_a_search_takes_an_eighth_of_the_steps_and_no_more() -> None:
+    file = opened(ADDED, (digest(OLD)[:7], digest(with_added(*ADDED))[:12]))
+    assert confirmed(file, ADDED, ["", ""], (), Effort(8)) == ADDED
+    assert confirmed(file, ADDED, ["", ""], (), Effort(7)) is None

@@ -68,7 +68,11 @@ def test_an_mbox_has_a_mail_below_each_from_line() -> None:
 
 def test_line_ends_of_the_transport_are_taken_off_unless_the_diff_has_its_own() -> None:
     data = data_of(*head(), "", *DIFF)
-    assert only(data.replace(b"\n", b"\r\n")).lines == (*DIFF, "")
+    crlf = data.replace(b"\n", b"\r\n")
+    assert (only(crlf).lines, only(crlf).sha256) == ((*DIFF, ""), digest(crlf))
+    line = b"From ada Tue Jan 15 10:00:29 2008\r\n"
+    for mail in mails_of(line + crlf + line + crlf, PATH):
+        assert (mail.lines, mail.sha256) == ((*DIFF, ""), digest(line + crlf))
     own = data.replace(b"old\n", b"old\r\n").replace(b"new\n", b"new\r\n")
     assert only(own).lines == (*DIFF[:3], "-old\r", "+new\r", "")
 
@@ -85,7 +89,10 @@ def test_what_is_no_header_shows_the_text_of_a_page() -> None:
     between = [*head()[:2], "no header", *head(MIME_Version="1.0")[2:], "", *DIFF]
     assert only(data_of(*between)).headers == HEADERS
     blank = [*head(), "Content-Type : text/plain; name=a:b", "no header", "", *DIFF]
-    assert only(data_of(*blank)).headers == HEADERS
+    assert (only(data_of(*blank)).headers, only(data_of(*blank)).lines) == (HEADERS, (*DIFF, ""))
+    letters = base64.b64encode(data_of(*DIFF)).decode()
+    mail = only(data_of(*head(), "Content-Transfer-Encoding : base64", "", letters))
+    assert (mail.lines, mail.undone) == ((*DIFF, ""), ("base64",))
 
 
 @pytest.mark.parametrize("blank", [" ", "\t"])
@@ -103,7 +110,8 @@ def test_an_archive_in_a_mail_is_refused_with_the_mail() -> None:
     packed = base64.b64encode(b"PK\x03\x04 and more").decode()
     kind = "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64"
     data = multipart(part("A message."), f"{kind}\n\n{packed}")
-    for given in (data, multipart(f"Content-Type: message/rfc822\n\n{data.decode()}")):
+    inner = data.decode().replace("boundary=b", "boundary=c").replace("--b", "--c")
+    for given in (data, multipart(f"Content-Type: message/rfc822\n\n{inner}")):
         with pytest.raises(InputError, match="a zip archive, not a mail") as caught:
             mails_of(given, PATH)
         assert caught.value.file == PATH

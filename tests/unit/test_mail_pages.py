@@ -21,7 +21,8 @@ def test_a_page_and_its_text() -> None:
     }
     assert (mail.first, mail.undone, mail.sha256) == (None, ("HTML",), digest(data))
     assert (mail.source, [line for line in mail.lines if line]) == ("mails", DIFF)
-    assert only(data.replace(b"\n", b"\r\n")).lines == mail.lines
+    crlf = data.replace(b"\n", b"\r\n")
+    assert (only(crlf).lines, only(crlf).sha256) == (mail.lines, digest(crlf))
     with pytest.raises(InputError, match="a line that is longer than any mail has") as caught:
         mails_of(data.replace(b"+new", b"+" + b"x" * 20_000), PATH)
     assert caught.value.file == PATH
@@ -101,6 +102,7 @@ COMMENTS = """<html><body>
 <!-- subject="[PATCH] of the page" -->
 <p>Subject: [PATCH] cut...
 <p>Date: now
+<p>Next in thread: Ada
 <!-- body="start" -->
 <pre>
 A message.
@@ -128,6 +130,8 @@ def test_a_long_line_of_a_diff_in_a_page() -> None:
 def test_the_text_of_a_page_is_told_by_its_digest_and_doubted_without_a_charset() -> None:
     data = data_of("lkml", "Subject: [PATCH] x", "From: Ada", "", *DIFF)
     assert (only(data).sha256, only(data).doubts) == (digest(data), ())
+    crlf = data.replace(b"\n", b"\r\n")
+    assert (only(crlf).lines, only(crlf).sha256) == (only(data).lines, digest(crlf))
     assert only(data.replace(b"+new", b"+\xe9")).doubts == ("no charset is stated",)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 
 import pytest
+from memnotify.commands import CommandLog
 from memnotify.errors import InputError
 from memnotify.mailpatch.mail import mails_of
 from memnotify.mailpatch.restore_series import (
@@ -266,6 +268,20 @@ def test_mails_take_the_places_of_patches_with_their_numbers(tmp_path: Path) -> 
     assert names(series(*mails, beside=other)) == [
         *("0001-a.patch", "last.patch", "0002-m2.patch", "0003-m3.patch", "0005-e.patch"),
         "0006-m6.patch",
+    ]
+
+
+def test_the_programs_that_make_a_series_are_logged(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    terms = ["", "-- ", f"base-commit: {'0' * 40}", f"prerequisite-patch-id: {'1' * 40}"]
+    mails = mails_of(post("[PATCH 1/2] one", *change(5, "one()"), *terms), Path("m"))
+    import_mails(mails, read, beside=beside(tmp_path, "0002-b.patch"), log=log)
+    assert log.path is not None
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()]
+    assert [words[:2] for words in argv] == [
+        ["git", "apply"],
+        ["patch", "-p1"],
+        ["git", "patch-id"],
     ]
 
 

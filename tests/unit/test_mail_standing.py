@@ -8,7 +8,14 @@ import pytest
 from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import Line, RawDiff, RawHunk
 from memnotify.mailpatch.reading import LineKind
-from memnotify.mailpatch.standing import above_a_message, end_of, is_whole, standing, swapped
+from memnotify.mailpatch.standing import (
+    above_a_message,
+    end_of,
+    ends_clearly,
+    is_whole,
+    standing,
+    swapped,
+)
 
 BODY = [" one", "-two", "+2", "+two and a half", " three"]
 TREE = ["zero", "one", "two", "three", "four"]
@@ -70,6 +77,20 @@ def hunk(
 )
 def test_where_a_hunk_ends(given: RawHunk, end: int | None) -> None:
     assert end_of(given) == end
+
+
+@pytest.mark.parametrize(
+    ("given", "clearly"),
+    [
+        (hunk(BODY), True),
+        (hunk([*BODY, ""]), True),
+        (hunk([*BODY, "", "a message"]), True),
+        (hunk([*BODY, "the rest of a line"]), False),
+        (hunk(BODY, 4, 4), False),
+    ],
+)
+def test_a_hunk_ends_clearly_if_nothing_is_directly_below_it(given: RawHunk, clearly: bool) -> None:
+    assert ends_clearly(given) is clearly
 
 
 def diff(*hunks: RawHunk, line: int = 1) -> RawDiff:

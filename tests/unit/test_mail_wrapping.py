@@ -7,7 +7,7 @@ from memnotify.mailpatch.headers import is_dateless
 from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.misfit import misfit
 from memnotify.mailpatch.raw import Line, RawHunk
-from memnotify.mailpatch.wrapping import has_room, is_complete, may_be_of_header
+from memnotify.mailpatch.wrapping import ends_section, has_room, is_complete, may_be_of_header
 
 LONG = "+\tlamps_of_the_hall_and_of_the_attic(lamp, BRIGHT, in_the_cellar,"
 
@@ -52,6 +52,12 @@ def test_a_line_has_room_for_the_next_word(line: str, rest: str, room: bool) -> 
         ("+\tx = 1;", "/* a lamp */", False),
         ("+\tx = 1;", "  // a lamp", False),
         ("+\tf(x,", "y);", False),
+        ("+ * lamps are dark; what", "is there", False),
+        ("+ * lamps are dark;", "what is there", False),
+        ("+\t*lamp = 1;", "x = 2;", True),
+        ("+\tx = 1; /* lamps are dark;", "so are halls */", False),
+        ("+\tfor (x = 0;", "x < 1; x++)", False),
+        ('+\tf("(");', "y);", True),
     ],
 )
 def test_a_statement_ends_a_line_unless_a_comment_follows(
@@ -85,6 +91,22 @@ def test_where_context_is_marked_a_line_without_a_mark_is_the_rest_of_the_header
     assert may_be_of_header(marked, rest, 78)
     assert not may_be_of_header(marked, f" {rest}", 78)
     assert not may_be_of_header(hunk([rest, "context", "+x"], section=section), rest, 78)
+
+
+@pytest.mark.parametrize(
+    ("first", "section", "ends"),
+    [
+        ("struct lamp *lamp, int level)", "static int lamp_set(", True),
+        (" struct lamp *lamp,", "static int lamp_set(", True),  # as much of it as fits
+        ("struct hall *hall)", "static int lamp_set(", False),
+        ("struct lamp *lamp, int level)", "", False),
+        ("+struct lamp *lamp, int level)", "static int lamp_set(", False),
+        ("", "static int lamp_set(", False),
+    ],
+)
+def test_the_tree_shows_the_end_of_a_header(first: str, section: str, ends: bool) -> None:
+    keys = FileIndex(["int x;", "static int lamp_set(struct lamp *lamp, int level)", "{"]).keys
+    assert ends_section(hunk([first, "{", "+x"], section=section), keys) is ends
 
 
 TREE = FileIndex(["one", "", "two", "three", "four five", "six"])

@@ -15,7 +15,7 @@ from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
 from memnotify.run.executors.jobqueue import SYSTEMS, jobs
-from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.executors.protocol import RESOURCES, Cluster, Tls
 from memnotify.run.verify import VERIFIED
 from memnotify.store import Store
 from memnotify.text import counted
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     # A fleet's modules are imported when there is one.
     from memnotify.run.fleet.hosts import Hosts
 
+_TAG = re.compile(r"[a-z][a-z0-9_-]*")
 _ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
 
 
@@ -56,6 +57,14 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help=f"run the cells in N jobs of a batch system (default: 1): {', '.join(SYSTEMS)}",
     )
     parser.add_argument(
+        "--tag",
+        action="append",
+        type=_tag,
+        metavar="TAG",
+        help="run the cells only on hosts that have this tag, by the file of --fleet, or as a "
+        "resource of the worker; may be repeated",
+    )
+    parser.add_argument(
         "--verify",
         type=_count,
         metavar="N",
@@ -70,6 +79,12 @@ def _jobs(text: str) -> tuple[str, int]:
         known = ", ".join(SYSTEMS)
         raise argparse.ArgumentTypeError(f"{text!r} is not a system such as slurm:4: {known}")
     return system, int(count or 1)
+
+
+def _tag(text: str) -> str:
+    if not _TAG.fullmatch(text) or text in RESOURCES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a tag, such as kvm")
+    return text
 
 
 def _count(text: str) -> int:
@@ -92,6 +107,8 @@ def print_verified(console: Console, folder: RunFolder) -> bool:
 
 def hosts_of(args: argparse.Namespace) -> Hosts | None:
     """Return what the file says that --fleet names. Raises InputError."""
+    if args.tag is not None and args.fleet is None and args.scheduler is None:
+        raise InputError("--tag needs --fleet or --scheduler: it chooses hosts")
     if args.fleet is None:
         return None
     for name in ("scheduler", "tls"):
@@ -126,7 +143,7 @@ def cluster_of(
     if hosts is not None:
         from memnotify.run.fleet.for_run import fleet_for_run
 
-        with fleet_for_run(hosts, store=store, say=say) as cluster:
+        with fleet_for_run(hosts, store=store, say=say, tags=args.tag or ()) as cluster:
             yield cluster
         return
     if args.scheduler is None:

@@ -266,6 +266,7 @@ def _run(
                 cold=args.cold,
                 verify=args.verify or 0,
                 holder_of=Pauses(board, using.store).holder_of if args.pause_on else None,
+                tags=tuple(args.tag or ()),
             ),
             whole=whole,
             cluster=cluster,

@@ -21,6 +21,7 @@ from memnotify.mailpatch.raw import Line, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading, says_no_end
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.wrapping import (
+    ends_section,
     has_room,
     is_complete,
     marks_context,
@@ -90,11 +91,11 @@ def find_readings(
         best = here
     elif here and here[0].cost < least + _COUNT:
         best = [*here, *best]
-    # Of equivalent readings keep the longest: it has all the context.
+    # Of equivalent readings that need as much repair keep the longest: it has all the context.
     different: dict[object, Reading] = {}
     for reading in best:
         known = different.get(reading.outcome)
-        if known is None or len(reading.parts) > len(known.parts):
+        if known is None or (-reading.cost, len(reading.parts)) > (-known.cost, len(known.parts)):
             different[reading.outcome] = reading
     return list(different.values())
 
@@ -187,6 +188,9 @@ class _Reader:
         footer = next((n for n in range(len(self.body)) if footer_at(self.body, n)), None)
         changes = (n for n, line in enumerate(self.body[:footer]) if line.text[:1] in ("+", "-"))
         self.marked = marks_context(self.body)
+        self.spilled = bool(self.body) and (
+            may_be_of_header(hunk, self.body[0].text, self.width) or ends_section(hunk, self.keys)
+        )
         self.unchanged = 1 + max(changes, default=-1)  # from here on there is no change
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
@@ -205,7 +209,7 @@ class _Reader:
             seen[state] += 1
             if seen[state] > _READINGS:
                 continue
-            ending = self._ending_cost(state)
+            ending = self._ending_cost(state, path)
             if ending is not None and cost + ending <= limit:
                 limit = cost + ending
                 found = [ending for ending in found if ending[0] <= limit]
@@ -218,15 +222,33 @@ class _Reader:
 
     def _reading(self, start: int, state: _State, path: _Path | None, cost: int) -> Reading:
         self.effort.spend(state.mail // _LINES_LOOKED_AT)
+        counted = (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count)
         return Reading(
             start=start,
             parts=path.parts(self.body) if path else (),
             cost=cost,
-            counted=(state.old, state.new) == (self.hunk.old_count, self.hunk.new_count),
+            counted=counted,
             rest=self.body[state.mail :],
+            closed=counted and self._is_closed(state, path),
         )
 
-    def _ending_cost(self, state: _State) -> int | None:
+    def _is_closed(self, state: _State, path: _Path | None) -> bool:
+        """Return whether the lines of the last hunk are as they were, and the next is not its own.
+
+        The tree has its last line as it is, and another one below it.
+        """
+        if not self.hunk.last or path is None or path.tree is None or state.mail == len(self.body):
+            return False
+        next_line = self.body[state.mail].text
+        there = self.keys[state.tree : state.tree + 1]
+        if next_line.startswith((" ", "\t")) or [self.words[state.mail]] == there:
+            return False
+        step: _Path | None = path
+        while step is not None and step.pieces == 1 and step.kind is not LineKind.SKIPPED:
+            step = step.before
+        return step is None
+
+    def _ending_cost(self, state: _State, path: _Path | None) -> int | None:
         """Return the cost of ending the hunk here; None if it cannot end here."""
         if not state.changed:
             return None
@@ -234,7 +256,11 @@ class _Reader:
             return 0 if state.mail == self.end else None
         if (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count):
             self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
-            return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
+            rest = self.body[state.mail :]
+            left = left_over(rest, last=self.hunk.last)
+            if left and self._is_closed(state, path):
+                left = left_over(rest, last=True, closed=True)
+            return _LEFT * len(left)
         # If the numbers are wrong, only the text after it can show where the hunk ends.
         follows = self.follows[state.mail]
         if follows is None or (self.hunk.last and footer_at(self.body, follows)):
@@ -263,7 +289,7 @@ class _Reader:
         text, word = body[at].text, self.words[at]
         if not word:
             yield _BLANK, LineKind.SKIPPED, 1
-        if at == 0 and word and may_be_of_header(self.hunk, text, self.width):
+        if at == 0 and word and self.spilled:
             yield _SPILLED, LineKind.SKIPPED, 1
         if says_no_end(text):
             yield 0, LineKind.SKIPPED, 1
@@ -340,7 +366,8 @@ class _Reader:
                 break
             if marked and not may_go_on(before, rest, self.width):
                 break
-            context = not self.marked or rest.startswith(" ")  # it may be
+            # It may be, unless the hunk has no old lines.
+            context = self.hunk.old_count > 0 and (not self.marked or rest.startswith(" "))
             if not marked and context and (has_room(before, rest) or is_complete(before, rest)):
                 break
             if not marked and ended and not may_be_wrapped(before, rest):

@@ -21,14 +21,14 @@ def begins_other(text: str) -> bool:
     return _OTHER.match(text.rstrip()) is not None
 
 
-def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
+def left_over(rest: Sequence[Line], *, last: bool, closed: bool = False) -> tuple[Line, ...]:
     """Return those lines after a hunk's end that look as if they belonged to it.
 
     The last hunk of a file may be followed by a footer, a signature or an archive's page. Between
-    two hunks there is nothing.
+    two hunks there is nothing. `closed`: the last line is whole, so the next cannot be its end.
     """
     found = []
-    near = True
+    near = not closed
     for at, line in enumerate(rest):
         if last and (footer_at(rest, at) or begins_other(line.text)):
             break

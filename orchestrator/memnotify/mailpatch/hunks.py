@@ -28,6 +28,7 @@ from memnotify.mailpatch.truncation import (
     lines_lacking,
     tallies,
 )
+from memnotify.mailpatch.wrapping import ends_section
 
 _LINES_READ = 8  # as they stand, in the time of a step
 _WRAPPED = 60  # columns; shorter lines are not wrapped
@@ -88,8 +89,9 @@ class HunkReader:
                 if back is Backward.LACKS:
                     raise self._lacks(file, hunk.line, what, lines_lacking(hunk) or "")
             readings = readings or _first(find, expected, range(1, self.fuzz + 1))
-            if tallies(hunk):
-                readings = [reading for reading in readings if reading.counted and reading.plain]
+            spilled = ends_section(hunk, index.keys)
+            if tallies(hunk, spilled=spilled):
+                readings = [r for r in readings if r.counted and r.is_plain(spilled=spilled)]
             last = ends and number == len(file.diff.hunks)
             whole = end_of(hunk) is not None
             if (last or readings) and not whole and not any(r.counted for r in readings):
@@ -108,7 +110,7 @@ class HunkReader:
                 if fuzz is not None:
                     fuzz = next((n for n in range(fuzz, CONTEXT) if self.would(n)), None)
                 above = find(expected=stated, after=0) if fuzz is None and after else []
-                if above and above[0].counted:
+                if above and above[0].counted and above[0].start < after:
                     raise self.account.error(
                         hunk.line,
                         f"{what} fits {file.name} only at line {above[0].start + 1}, above the "
@@ -123,7 +125,7 @@ class HunkReader:
             if len(readings) > 1:
                 reading = readings[self._ask(file, hunk, readings, what)]
             ended = reading.stands and hunk.last
-            left = () if ended else left_over(reading.rest, last=hunk.last)
+            left = () if ended else left_over(reading.rest, last=hunk.last, closed=reading.closed)
             if left:
                 raise self.account.error(
                     left[0].number,

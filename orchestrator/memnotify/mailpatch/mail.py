@@ -29,6 +29,7 @@ from memnotify.mailpatch.page import looks_like_page, page_text
 from memnotify.mailpatch.page_headers import SHOWN_FIELD, WANTED, headers_in_text
 from memnotify.mailpatch.several import Piece, block_end, has_diff, pieces_of_mail, pieces_of_page
 from memnotify.mailpatch.transfer import UNDECODED, undecoded
+from memnotify.mailpatch.truncation import Diffstat
 from memnotify.mailpatch.unpack import unpacked, without_top
 
 PROVENANCE = "X-Memnotify-"
@@ -116,7 +117,7 @@ def _is_page(data: bytes) -> bool:
 
 def _split(data: bytes, path: Path) -> Iterator[Mail]:
     if _is_page(data):
-        yield from _from_page(data.replace(b"\r\n", b"\n"), path)
+        yield from _from_page(data, path)
         return
     bare, above = without_top(data)
     starts = starts_of(bare)
@@ -128,12 +129,12 @@ def _split(data: bytes, path: Path) -> Iterator[Mail]:
             skipped = body.find(b"\n") + 1
             # In an mbox a line that begins with "From " is quoted.
             unquoted = re.sub(rb"^>(>*From )", rb"\1", body[skipped:], flags=re.M)
-            yield from _from_raw(unquoted, path, first + 1, body)
+            yield from _from_raw(unquoted, path, first + 1, bare[start:end])
             first += body.count(b"\n")
     elif _is_raw(ended := _line_ends(bare)):
-        yield from _from_raw(ended, path, above + 1, ended)
+        yield from _from_raw(ended, path, above + 1, bare)
     else:
-        yield from _from_text(_line_ends(data), path)
+        yield from _from_text(data, path)
 
 
 def _line_ends(data: bytes) -> bytes:
@@ -164,6 +165,8 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Iterator[Mai
     block, _, below = data.partition(b"\n\n")
     fields = [line for line in block.split(b"\n") if FIELD.match(line) or line[:1] in (b" ", b"\t")]
     headers, provenance = _headers(block)
+    # Python's parser takes no blanks before a colon, as RFC 822 did.
+    fields = [re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line) for line in fields]
     message = email.message_from_bytes(b"\n".join(fields) + b"\n\n" + below)
     known = Mail(
         source=str(path),
@@ -301,7 +304,9 @@ def _piece(lines: Sequence[str], piece: Piece, known: Mail, skipped: int) -> Mai
     first = None if known.first is None else known.first + piece.start + skipped
     text = lines[piece.start + skipped : piece.end]
     if piece.message or piece.headers:
-        first, text = None, [*piece.message, "", *text]
+        # A diffstat in the message of a commit is no part of the mail's own.
+        ends = "---" if Diffstat.of(piece.message).files is not None else ""
+        first, text = None, [*piece.message, ends, *text]
     return replace(known, levels=levels_of(text), first=first)
 
 
@@ -339,7 +344,7 @@ def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
 
 def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
     """Yield the mails in the text of one page of an archive, or of several consecutive ones."""
-    text, doubt = decoded(data, None)
+    text, doubt = decoded(_line_ends(data), None)
     known = Mail(
         source=str(path),
         sha256=_digest(data),

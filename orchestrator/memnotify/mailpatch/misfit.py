@@ -9,7 +9,13 @@ from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import Line, RawHunk
 from memnotify.mailpatch.standing import end_of
 from memnotify.mailpatch.tokens import key
-from memnotify.mailpatch.wrapping import has_room, is_complete, marks_context, may_be_wrapped
+from memnotify.mailpatch.wrapping import (
+    ends_section,
+    has_room,
+    is_complete,
+    marks_context,
+    may_be_wrapped,
+)
 
 _JOINED = 6  # the most pieces that a line is wrapped into
 
@@ -25,14 +31,14 @@ def misfit(hunk: RawHunk, index: FileIndex, width: int) -> tuple[Line | None, bo
     body = hunk.body[:end]
     old: list[frozenset[str]] = []
     sure = True
-    at = 0
+    at = int(end is None and ends_section(hunk, index.keys))
     while at < len(body):
         line = body[at]
         if end is None and footer_at(body, at) and line.number > hunk.line + enough:
             break
         at += 1
         if line.text.startswith(("+", "\\")):
-            while end is None and at < len(body) and _goes_on(body, at, width):
+            while end is None and at < len(body) and _goes_on(body, at, width, hunk.old_count):
                 sure = False
                 at += 1
             continue
@@ -55,12 +61,12 @@ def shown(line: Line) -> str:
     return line.text.removeprefix("-").strip()
 
 
-def _goes_on(body: Sequence[Line], at: int, width: int) -> bool:
-    """Return whether a line may be the rest of the added one above it."""
+def _goes_on(body: Sequence[Line], at: int, width: int, olds: int) -> bool:
+    """Return whether a line may be the rest of the added one above it, in a hunk of old lines."""
     line, rest = body[at - 1].text, body[at].text
     if rest.startswith(("+", "-", " ", "\t")) or not rest.strip():
         return False
-    if marks_context(body):
+    if marks_context(body) or not olds:
         return True
     wrapped = may_be_wrapped(line, rest, width)
     return wrapped and not has_room(line, rest) and not is_complete(line, rest)

@@ -50,7 +50,8 @@ class Part:
 class Reading:
     """One way to read a hunk at one place; `start` is the index of its first old line, from 0.
 
-    `counted`: the numbers of lines are those in the hunk's header.
+    `counted`: the numbers of lines are those in the hunk's header. `closed`: and its lines are as
+    they were, so the line below it is no part of it.
     """
 
     start: int
@@ -58,6 +59,7 @@ class Reading:
     cost: int
     counted: bool
     rest: tuple[Line, ...]  # lines of the body after the hunk's end
+    closed: bool = False
     stands: bool = False  # it is the hunk as it stands, by its markers and counts
 
     @property
@@ -66,12 +68,14 @@ class Reading:
         first = next((at for at, p in enumerate(self.parts) if p.tree is not None), 0)
         return sum(part.kind is LineKind.FOREIGN for part in self.parts[:first])
 
-    @property
-    def plain(self) -> bool:
-        """Whether each line of the mail is a line of it: none is joined, put back or left out."""
+    def is_plain(self, *, spilled: bool = False) -> bool:
+        """Return whether each line of the mail is a line of it: none is joined, put back, left out.
+
+        `spilled`: but for the first one, which is the end of the hunk's header.
+        """
         return all(
             len(part.mail) == 1 and (part.kind is not LineKind.SKIPPED or part.ends_file)
-            for part in self.parts
+            for part in self.parts[int(spilled) :]
         )
 
     @property

@@ -61,15 +61,15 @@ def lines_lacking(hunk: RawHunk) -> str | None:
     return f"{old} of {hunk.old_count} lines are there" if old < hunk.old_count else None
 
 
-def tallies(hunk: RawHunk) -> bool:
+def tallies(hunk: RawHunk, *, spilled: bool = False) -> bool:
     """Return whether a hunk has the lines that its header counts, although its markers are lost.
 
     Then no reading is right that leaves some of them out. Empty lines at the end of a mail may be
-    of the hunk or not.
+    of the hunk or not. `spilled`: its first line is the end of the header.
     """
     old = new = 0
     unended = hunk.final and bool(hunk.body) and not hunk.body[-1].text
-    body = hunk.body[:-1] if unended else hunk.body
+    body = hunk.body[int(spilled) : -1 if unended else None]
     for line in body:
         sign = line.text[:1]
         if not line.text.startswith("\\ "):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from memnotify.mailpatch.footers import begins_other, is_footer
 from memnotify.mailpatch.raw import Line, RawHunk
+from memnotify.mailpatch.tokens import code_of, in_comment, key
 
 _NARROWEST = 60
 _SHORT = 40  # columns that a wrapped line has at least, even without its indentation
@@ -38,8 +39,17 @@ def has_room(line: str, rest: str) -> bool:
 
 
 def is_complete(line: str, rest: str) -> bool:
-    """Return whether a line ends a statement of C, and no comment is behind it."""
-    return line.rstrip().endswith((";", "{", "}")) and not rest.lstrip().startswith(("/*", "//"))
+    """Return whether a line ends a statement of C, and no comment is behind it.
+
+    A sentence of a comment does not, nor what is in brackets, as in the head of a loop.
+    """
+    if not line.rstrip().endswith((";", "{", "}")) or rest.lstrip().startswith(("/*", "//")):
+        return False
+    code = line.removeprefix("+")
+    if re.match(r"\s*\*(?:\s|$)", code) or in_comment(code, before=False):
+        return False
+    bare = code_of(code)
+    return bare.count("(") <= bare.count(")")
 
 
 def may_be_of_header(hunk: RawHunk, rest: str, width: int) -> bool:
@@ -54,6 +64,18 @@ def may_be_of_header(hunk: RawHunk, rest: str, width: int) -> bool:
         width = 0  # a line without a mark is no context
     numbers = f"@@ -{hunk.old_start},{hunk.old_count} +{hunk.new_start},{hunk.new_count} @@ "
     return may_be_wrapped(numbers + section, rest, width)
+
+
+def ends_section(hunk: RawHunk, keys: Sequence[str]) -> bool:
+    """Return whether the first line below a hunk's header is the end of it, by a file's `keys`.
+
+    What is behind the @@ is a line of the file, or as much of it as fits there.
+    """
+    first = hunk.body[0].text if hunk.body else ""
+    if not hunk.section or not key(first) or first.startswith(("+", "-")):
+        return False
+    whole = key(f"{hunk.section} {first}")
+    return any(other.startswith(whole) for other in keys)
 
 
 def may_go_on(line: str, rest: str, width: int) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from memnotify.campaign.row import PlanRow, checked_id
 from memnotify.files import replacing
-from memnotify.jsontext import dump, parse
+from memnotify.jsontext import dump, interned, parse
 
 PLAN_ROWS = "plan.parquet"
 RESULTS = "results"
@@ -97,7 +97,7 @@ def read_plan(file: Path) -> list[PlanRow]:
     seen: dict[str, Any] = {}
     rows = []
     for row in _dicts(table):
-        inputs = parse(row["inputs"])
+        inputs = interned(parse(row["inputs"]))
         for name in _SHARED:
             if (text := row[name]) is not None:
                 if text not in seen:
@@ -196,7 +196,7 @@ class Noted:
         """Return the verdict of a cell whose row was found to count. Raises ValueError."""
         if (text := self.text(cell_id, "verdict")) is None:
             return None
-        found = parse(text)
+        found = interned(parse(text))
         if not isinstance(found, dict) or found.get("id") != cell_id:
             raise ValueError("not the verdict of this cell")
         return found

@@ -54,7 +54,7 @@ class Looked:
         if text is not None and text not in self._overviews:
             self._overviews[text] = _overview(text)
         found = None if text is None else self._overviews[text]
-        return found or read_manifest(self.whole[cell_id])
+        return found or Manifest.from_overview(read_manifest(self.whole[cell_id]).overview())
 
     def reaction(self, cell_id: str) -> Reacted | None:
         """Return what `memnotify compare` needs of a cell's log; None without a log.

@@ -24,6 +24,9 @@ BOOT, TEMPLATE = "boot", "template"
 _FACTS = ("version", "patches")
 """Of the kernel, in an overview."""
 
+_OWN = "scenario"
+"""The part of which each cell may have a digest of its own."""
+
 
 def _judged(value: Any, *, detail: str) -> Any:
     """Return an object with its outcome parsed; the key `detail` holds the outcome's detail."""
@@ -175,13 +178,14 @@ class Manifest:
     def overview(self) -> dict[str, Any]:
         """Return, as a JSON value, what a report of all cells says of their manifests.
 
-        It is the same for many cells of a run. `from_overview` reads it.
+        It is the same for many cells of a run. The scenario, which depends on the seed, is not in
+        it. `from_overview` reads it.
         """
         facts = self.kernel.get("facts") or {}
         return {
             "host": None if self.host is None else dataclasses.asdict(self.host),
             "versions": self.versions,
-            "digests": self.digests,
+            "digests": {part: of for part, of in self.digests.items() if part != _OWN},
             "kernel": {"facts": {key: facts[key] for key in _FACTS if key in facts}},
         }
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +17,14 @@ from memnotify.campaign.plan import cell_name
 from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.files import resolved
+from memnotify.guest import probe
 from memnotify.guest.templates import Templates
-from memnotify.model import Cell
+from memnotify.model import Accel, Cell
 from memnotify.process import CommandLog
 from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.run.durations import Durations
 from memnotify.run.executors.choose import executor, look_at
-from memnotify.run.executors.protocol import Cluster
+from memnotify.run.executors.protocol import KVM, Cluster
 from memnotify.run.guests import GuestRunner
 from memnotify.run.jobs import row_of
 from memnotify.run.ledger import Ledger
@@ -61,6 +63,8 @@ def run_campaign(
     if cluster is None:
         refuse_too_large(campaign, cells, ledger)
     else:
+        if any(probe.choose(cell.accel, cell.clock) is Accel.KVM for cell in cells):
+            options = replace(options, tags=(*options.tags, KVM))
         run_until_done(look_at(cluster, cells, services, options))
     folder = RunFolder(path.absolute())
     with hold(folder, store=store, warn=board.warn):

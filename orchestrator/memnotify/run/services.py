@@ -49,6 +49,7 @@ class RunOptions:
     `limit` caps the number of guests at a time; with `again`, even cells with results run; with
     `cold`, every guest boots instead of starting from a template. `verify` is how many cells run
     once more, on another host. `holder_of` returns who holds the guest of a job at a finding.
+    `tags` are what a host of a cluster must have.
     """
 
     limit: int | None = None
@@ -56,6 +57,7 @@ class RunOptions:
     cold: bool = False
     verify: int = 0
     holder_of: Callable[[Job], Holder] | None = None
+    tags: tuple[str, ...] = ()
 
 
 USUAL = RunOptions()

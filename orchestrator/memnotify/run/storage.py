@@ -20,8 +20,7 @@ from memnotify.kernel.stored import KERNEL, SOURCE
 from memnotify.results.folder import RunFolder
 from memnotify.results.runs import run_folders
 from memnotify.run.claims import held_claims
-from memnotify.run.executors.delivery import INCOMING, PATIENCE_S
-from memnotify.store import Artifact, Store
+from memnotify.store import INCOMING, PATIENCE_S, Artifact, Store
 
 IMAGE, PROGRAM, TEMPLATE, ENVIRONMENT = "image", "program", "template", "environment"
 CLIENT = "client"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__, host
-from memnotify.axes import AXES, chosen
+from memnotify.axes import AXES, Value, chosen
 from memnotify.report.page.gather import Gathered
 from memnotify.results.dates import dates_of
 from memnotify.results.folder import CAMPAIGN, RunFolder
@@ -83,13 +83,12 @@ def versions(cells: Iterable[Gathered]) -> dict[str, list[str]]:
 
 def _asked(cells: Sequence[Gathered]) -> str:
     """Return the axes with their values: first those on which the cells differ."""
-    values: dict[str, list[str]] = {}
+    found: dict[str, dict[Value, None]] = {}
     for cell in cells:
         for axis, value in chosen(cell.axes).items():
-            some = values.setdefault(axis, [])
-            if str(value) not in some:
-                some.append(str(value))
-    values.pop("seed", None)
+            found.setdefault(axis, {}).setdefault(value)
+    found.pop("seed", None)
+    values = {axis: list(dict.fromkeys(map(str, some))) for axis, some in found.items()}
     order = sorted(values, key=lambda axis: (len(values[axis]) == 1, list(AXES).index(axis)))
     return "; ".join(f"{_worded(axis)} {_some(values[axis])}" for axis in order)
 
@@ -127,17 +126,22 @@ def _elsewhere(cells: Iterable[Gathered]) -> str:
 
 def origins(cells: Sequence[Gathered]) -> list[dict[str, Any]]:
     """Return a row for each kernel, image and machine that cells ran with: the provenance."""
-    found: dict[tuple[str, str], list[str]] = {}
-    details: dict[tuple[str, str], str] = {}
+    count: Counter[tuple[str, str]] = Counter()
+    last: dict[tuple[str, str], Gathered] = {}
     for cell in cells:
         if cell.manifest is None:
             continue
-        for part, digest in cell.manifest.digests.items():
-            found.setdefault((part, digest), []).append(cell.id)
-            details[part, digest] = _detail(part, cell)
+        for item in cell.manifest.digests.items():
+            count[item] += 1
+            last[item] = cell
     return [
-        {"what": part, "detail": details[part, digest], "digest": digest, "cells": len(ids)}
-        for (part, digest), ids in sorted(found.items())
+        {
+            "what": part,
+            "detail": _detail(part, last[part, digest]),
+            "digest": digest,
+            "cells": cells,
+        }
+        for (part, digest), cells in sorted(count.items())
     ]
 
 

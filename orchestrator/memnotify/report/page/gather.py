@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,15 +144,14 @@ def outline(looked: Looked, rows: Sequence[PlanRow]) -> Iterator[Gathered]:
     digests = Digests()
     unknown = dict.fromkeys(UNITS)
     for row in rows:
-        axes = dict(_axes(row))
         scenario = digests.of(row.inputs.get("scenario"))
         if row.id not in looked.whole:
-            yield _not_run(row, axes, scenario)
+            yield _not_run(row, dict(_axes(row, AXES)), scenario)
             continue
         verdict, reacted = looked.verdict(row.id), looked.reaction(row.id)
         yield Gathered(
             report=CellReport(id=row.id, name=row.name, verdict=verdict),
-            axes={**axes, **verdict.point},
+            axes={**verdict.point, **dict(_axes(row, _PLANNED))},
             scenario=scenario,
             reaction=unknown if reacted is None else reacted.figures,
             promises=(),
@@ -183,7 +182,7 @@ def _gathered(
     room: Room,
     pictures: bool,
 ) -> Gathered:
-    axes = dict(_axes(row))
+    axes = dict(_axes(row, AXES))
     scenario = digests.of(row.inputs.get("scenario"))
     if row.id not in whole:
         return _not_run(row, axes, scenario)
@@ -220,8 +219,12 @@ def _gathered(
     )
 
 
-def _axes(row: PlanRow) -> Iterator[tuple[str, Value]]:
-    for axis in AXES:
+_PLANNED = tuple(name for name, axis in AXES.items() if not axis.in_verdict)
+"""The axes that only the plan has."""
+
+
+def _axes(row: PlanRow, names: Iterable[str]) -> Iterator[tuple[str, Value]]:
+    for axis in names:
         try:
             yield axis, row.value(axis)
         except (KeyError, ValueError):

@@ -81,32 +81,43 @@ def left_out(cells: Sequence[Gathered], run: str) -> str:
     """Return what the page of many cells leaves out, and which commands have it."""
     views = sum(bool(cell.block) for cell in cells)
     return (
-        f"of a run of more than {MANY} cells, the timelines, events, consoles and promises of all "
-        f"but {counted(views, 'cell')} (memnotify show {run} CELL, memnotify check {run}), rows of "
-        f"the table beyond {ROWS} without scripts and on paper, and comparisons of more than "
-        f"{ROWS} settings"
+        f"of a run of more than {MANY} cells, the timelines, events, consoles, digests of "
+        f"scenarios and promises of all but {counted(views, 'cell')} (memnotify show {run} CELL, "
+        f"memnotify check {run}), rows of the table beyond {ROWS} without scripts and on paper, "
+        f"and comparisons of more than {ROWS} settings"
     )
 
 
-def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return rows as columns, as the page's script reads them: a value that repeats is a number.
 
     A column is a list of values; or `of`, its different values, with the place of each row's value
     in `at`. Without `at`, all rows have the one value.
     """
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {"rows": len(rows), "columns": {name: _column(name, rows) for name in names}}
+    found: dict[str, list[Any]] = {}
+    count = 0
+    for row in rows:
+        for name, value in row.items():
+            column = found.setdefault(name, [])
+            column.extend([None] * (count - len(column)))
+            column.append(value)
+        count += 1
+    for column in found.values():
+        column.extend([None] * (count - len(column)))
+    return {"rows": count, "columns": {name: _column(values) for name, values in found.items()}}
 
 
-def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
-    values = [row.get(name) for row in rows]
-    # By type also: 1, 1.0 and True are equal.
-    keys = [
-        (type(value), dump(value) if isinstance(value, list | dict) else value) for value in values
-    ]
-    places: dict[Any, int] = {}
-    at = [places.setdefault(key, len(places)) for key in keys]
-    if len(places) * 2 > len(values) > 1:
+def _column(values: list[Any]) -> Any:
+    kinds = set(map(type, values)) - {type(None)}
+    keys: list[Any] = values
+    if kinds & {list, dict}:
+        keys = [dump(value, indent=None) for value in values]
+    elif len(kinds) > 1:  # 1, 1.0 and True are equal
+        keys = [(type(value), value) for value in values]
+    first = dict(zip(reversed(keys), reversed(values), strict=True))
+    different = dict.fromkeys(keys)
+    if len(different) * 2 > len(values) > 1:
         return values
-    different = [values[at.index(place)] for place in range(len(places))]
-    return {"of": different} if len(places) == 1 else {"of": different, "at": at}
+    of = [first[key] for key in different]
+    places = {key: place for place, key in enumerate(different)}
+    return {"of": of} if len(of) == 1 else {"of": of, "at": [places[key] for key in keys]}

@@ -160,14 +160,14 @@ def _told_facts(parts: _Parts) -> dict[str, str]:
 def _data(parts: _Parts, output: Path, *, pictures: bool) -> Mapping[str, Any]:
     """Return what the page's script needs from the start."""
     published = parts.published
-    cells: Any = [_facts(cell) for cell in parts.cells]
+    many, cells = large.is_large(parts.cells), map(_facts, parts.cells)
     curves = published.curves if published is not None and pictures else ()
     return {
         "name": parts.name,
         "words": all_words(),
-        "cells": large.columns(cells) if large.is_large(cells) else cells,
+        "cells": large.columns(cells) if many else list(cells),
         "axes": differing(parts.cells) | _repeats(parts.cells),
-        "compare": compared(parts.cells, most=large.ROWS if large.is_large(cells) else None),
+        "compare": compared(parts.cells, most=large.ROWS if many else None),
         "expected": [
             {"expected": one.says, "detail": one.what, "result": one.result, "status": one.status}
             for one in parts.expected

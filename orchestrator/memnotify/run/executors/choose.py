@@ -27,7 +27,7 @@ async def executor(
         return
     with extra("fleet", "a cluster"):
         from memnotify.run.executors.dask_client import connected
-    async with connected(cluster, services, cold=options.cold) as found:
+    async with connected(cluster, services, options) as found:
         yield found
 
 
@@ -40,5 +40,5 @@ async def look_at(
     """
     with extra("fleet", "a cluster"):
         from memnotify.run.executors.dask_client import connected
-    async with connected(cluster, services, cold=options.cold, announce=True) as found:
+    async with connected(cluster, services, options, announce=True) as found:
         found.refuse_too_large(cells)

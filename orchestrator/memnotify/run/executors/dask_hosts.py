@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from memnotify.errors import InputError
 from memnotify.run.executors.parcel import HostFacts, differs
+from memnotify.run.executors.protocol import KVM
 from memnotify.run.need import Need
 
 UNFIT = frozenset(("disk-full", "storage", "other-qemu", "spawn"))
@@ -31,20 +32,44 @@ class HostState:
         return max(1, min(self.facts.threads, self.facts.cores))
 
 
-class Hosts:
-    """The hosts that have joined, by the address of their workers."""
+def _lacks(missing: Collection[str]) -> str:
+    tags = [name for name in missing if name != KVM]
+    words = ["cannot use KVM"] if KVM in missing else []
+    if tags:
+        words.append(f"has no tag {', '.join(tags)}")
+    return " and ".join(words)
 
-    def __init__(self) -> None:
+
+class Hosts:
+    """The hosts that have joined, by the address of their workers.
+
+    `wanted` are resources without which a host gets no cells of this run.
+    """
+
+    def __init__(self, wanted: Collection[str] = ()) -> None:
+        self.wanted = tuple(wanted)
         self._there: dict[str, HostState] = {}
         self._names: dict[str, str] = {}
 
     def join(self, facts: HostFacts) -> str:
-        """Add a host; return in what it differs from this one, if it cannot run our cells."""
+        """Add a host; return why it gets no cells, if it gets none."""
         self._names[facts.address] = facts.name
         if told := differs(facts):
-            return told
+            return f"{told}: it gets no cells, as its records would be others"
+        if missing := [name for name in self.wanted if name not in facts.offers]:
+            return f"host {facts.name} {_lacks(missing)}: it gets no cells of this run"
         self._there.setdefault(facts.address, HostState(facts))
         return ""
+
+    def refuse_none(self) -> None:
+        """Raise InputError if no host has what is wanted."""
+        if self.wanted and not self._there:
+            raise InputError(
+                f"every host of the cluster {_lacks(self.wanted)}",
+                hint="--accel tcg needs no KVM"
+                if KVM in self.wanted
+                else "tags are those of the file of hosts, as it was when the fleet was made",
+            )
 
     def leave(self, address: str) -> HostState | None:
         """Remove a host; return it if it could run cells."""

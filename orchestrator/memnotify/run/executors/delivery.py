@@ -21,7 +21,7 @@ from typing import Any
 
 from memnotify.digest import digest_file, digest_value, seal_holds
 from memnotify.errors import InfrastructureError, no_space
-from memnotify.store import MANIFEST, Artifact, Store
+from memnotify.store import INCOMING, MANIFEST, PATIENCE_S, Artifact, Store
 
 PIECE = 1 << 20
 """Bytes in one message."""
@@ -29,12 +29,7 @@ PIECE = 1 << 20
 ASK_AGAIN_S = 5.0
 """A request that nobody has answered is repeated: whoever sent the artifact may have died."""
 
-PATIENCE_S = 600.0
-
 KINDS = ("kernel", "image")
-INCOMING = "incoming"
-"""The folder of the store for what has arrived in part."""
-
 _KEY = re.compile("[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 

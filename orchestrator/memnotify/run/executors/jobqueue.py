@@ -6,19 +6,26 @@ run, and are in files that only the user can read.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
+import os
+import platform
 import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra
 from memnotify.run.executors.protocol import CA, CERT, KEY, Cluster, Tls
+from memnotify.run.living import Process
 
 SYSTEMS = {
     "htcondor": "HTCondorCluster",
@@ -32,6 +39,11 @@ SYSTEMS = {
 
 _QUEUE_PATIENCE_S = 24 * 3600.0
 """A job may wait in a queue for long."""
+
+
+_PREFIX, _OWNER = ".memnotify-", "owner.json"
+_FORGOTTEN_S = 31 * 24 * 3600.0
+"""After this, no run of another node still needs its keys."""
 
 
 @contextmanager
@@ -63,8 +75,11 @@ def job_script(system: str) -> str:
 @contextmanager
 def _cluster(system: str) -> Iterator[tuple[Any, Tls]]:
     """Yield a cluster without jobs; its files are in the user's home, which all hosts can read."""
-    folder = Path(tempfile.mkdtemp(prefix=".memnotify-", dir=Path.home()))
+    _remove_stale(Path.home())
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=Path.home()))
     try:
+        (folder / _OWNER).touch(mode=0o600)
+        (folder / _OWNER).write_text(json.dumps(_owner()), encoding="utf-8")
         with extra("fleet", "--jobqueue"):
             tls = _made(folder)
         made = _opened(system, tls)
@@ -74,6 +89,26 @@ def _cluster(system: str) -> Iterator[tuple[Any, Tls]]:
             made.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owner() -> dict[str, Any]:
+    return {"node": platform.node(), **asdict(Process.of(os.getpid()))}
+
+
+def _remove_stale(home: Path) -> None:
+    """Remove the folders of runs that were killed: there are keys in them.
+
+    Whether a run of another node that has the same home was killed is not known here.
+    """
+    for file in home.glob(f"{_PREFIX}*/{_OWNER}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(file.read_text(encoding="utf-8"))
+            if told["node"] == platform.node():
+                stale = not Process(told["pid"], told["began"]).runs()
+            else:
+                stale = time.time() - file.stat().st_mtime > _FORGOTTEN_S
+            if stale:
+                shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _opened(system: str, tls: Tls) -> Any:

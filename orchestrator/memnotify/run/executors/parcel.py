@@ -14,6 +14,7 @@ from memnotify.guest import qemu
 from memnotify.host import Machine
 from memnotify.model import Cell, CellResult
 from memnotify.results.verdict import Verdict
+from memnotify.run.executors.protocol import OWN
 from memnotify.run.guests import CellRunner
 
 PLUGIN = "memnotify"
@@ -61,7 +62,10 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """A host as its worker describes it. `qemu` is None if there is none."""
+    """A host as its worker describes it. `qemu` is None if there is none.
+
+    `offers` are the names of its resources, its tags among them.
+    """
 
     address: str
     name: str
@@ -70,6 +74,7 @@ class HostFacts:
     cores: int
     memory_mib: int
     threads: int
+    offers: frozenset[str] = frozenset()
 
 
 @functools.cache
@@ -89,7 +94,7 @@ def identity(program: str, qemu_version: str) -> str:
 
     Every such host has it, and every cell wants it, so Dask itself keeps cells from other hosts.
     """
-    return f"memnotify-{digest_value([program, qemu_version])[:16]}"
+    return f"{OWN}{digest_value([program, qemu_version])[:16]}"
 
 
 def qemu_version() -> str | None:
@@ -100,7 +105,9 @@ def qemu_version() -> str | None:
         return None
 
 
-def facts(*, address: str, name: str, threads: int, memory_mib: int) -> HostFacts:
+def facts(
+    *, address: str, name: str, threads: int, memory_mib: int, offers: frozenset[str]
+) -> HostFacts:
     """Return the facts of this host."""
     return HostFacts(
         address=address,
@@ -110,6 +117,7 @@ def facts(*, address: str, name: str, threads: int, memory_mib: int) -> HostFact
         cores=host.cores(),
         memory_mib=memory_mib,
         threads=threads,
+        offers=offers,
     )
 
 

@@ -39,6 +39,12 @@ RESOURCES = (MEMORY, CORES, BOOTS)
 """Names of the resources of a Dask worker, in the units of the ledger: MiB, cores, and guests that
 boot at a time."""
 
+OWN = "memnotify-"
+"""How the names of resources begin that workers offer by themselves. Others are tags of users."""
+
+KVM = f"{OWN}kvm"
+"""The resource of hosts that can use KVM."""
+
 CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
 """Names of the files for TLS in one folder."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from memnotify.errors import InfrastructureError
@@ -19,9 +19,16 @@ from memnotify.store import Store
 
 @contextmanager
 def fleet_for_run(
-    hosts: Hosts, *, store: Store, say: Say, connect: Connect = connect
+    hosts: Hosts,
+    *,
+    store: Store,
+    say: Say,
+    tags: Collection[str] = (),
+    connect: Connect = connect,
 ) -> Iterator[Cluster]:
-    """Yield the cluster of some hosts. Raises InfrastructureError if no host is left.
+    """Yield the cluster of some hosts; one that is made has only those with the tags.
+
+    Raises InfrastructureError if no host is left.
 
     A host on which something of the fleet may be left is told of, but fails no run.
     """
@@ -39,7 +46,7 @@ def fleet_for_run(
         with same_versions():
             yield cluster_of(found, place, hosts=len(there))
         return
-    made = up(hosts, store=store, say=say, tied=True, connect=connect)
+    made = up(hosts.with_tags(tags), store=store, say=say, tied=True, connect=connect)
     try:
         working = sum(member.failure is None for member in made.members)
         with same_versions():

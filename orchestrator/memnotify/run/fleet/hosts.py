@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -109,6 +109,14 @@ class Hosts:
     listen: str | None
     hours: int
     hosts: Sequence[Host]
+
+    def with_tags(self, tags: Collection[str]) -> Hosts:
+        """Return only the hosts that have all of these tags. Raises InputError if there is none."""
+        found = [host for host in self.hosts if set(tags) <= set(host.tags)]
+        if not found:
+            text = f"no host has the tags {', '.join(tags)}"
+            raise InputError(text, file=self.file, hint="add them to the tags of a host")
+        return replace(self, hosts=tuple(found))
 
 
 def load_hosts(path: Path) -> Hosts:

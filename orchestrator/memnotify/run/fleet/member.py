@@ -178,7 +178,7 @@ def start_worker(
     pair: Pair,
     hours: int,
 ) -> None:
-    """Start the worker of a host. Raises InfrastructureError."""
+    """Start the worker of a host, which joins again after a loss. Raises InfrastructureError."""
     tls = posixpath.join(entered.folder.here, "tls")
     for name, data in pair.files().items():
         send(remote, data, posixpath.join(tls, name))
@@ -188,14 +188,22 @@ def start_worker(
     words += ["--nthreads", str(offered.cores), "--resources", offered.words()]
     # A guest's memory is not the worker's, and the ledger counts it.
     words += ["--memory-limit", "0", "--local-directory", f"{entered.folder.here}/work"]
-    words += ["--death-timeout", str(_DEATH_S), "--lifetime", f"{hours}h"]
+    words += ["--death-timeout", str(_DEATH_S)]
     environment = {
         **SETTINGS,
         "XDG_CACHE_HOME": equipped.cache,
         "TMPDIR": f"{entered.folder.here}/tmp",
         "PYTHONNOUSERSITE": "1",
     }
-    given = {"words": words, "environment": environment, "id": fleet, "address": entered.its}
+    host, _, port = scheduler.removeprefix("tls://").rpartition(":")
+    given = {
+        "words": words,
+        "environment": environment,
+        "id": fleet,
+        "address": entered.its,
+        "scheduler": [host.strip("[]"), int(port)],
+        "seconds": hours * 3600,
+    }
     call(entered.folder, remote, "start", given)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import io
+import json
 import platform
 import re
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__
-from memnotify.digest import digest_value
+from memnotify.digest import digest_file, digest_value
 from memnotify.environment import PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.extras import extra
@@ -47,7 +48,7 @@ def packages(store: Store) -> Path:
     needed = _needed()
     inputs = {
         "python": [*sys.version_info[:3], platform.machine()],
-        "packages": sorted(f"{one.name} {one.version} {_record(one)}" for one in needed),
+        "packages": sorted(f"{one.name} {one.version} {_contents(one)}" for one in needed),
     }
 
     def build(folder: Path) -> dict[str, Any]:
@@ -69,9 +70,26 @@ def own_package(file: Path, log: CommandLog) -> None:
         _add_own(archive, log)
 
 
-def _record(distribution: Distribution) -> str:
-    """Return a digest of the list of a package's files, which has the digests of those."""
-    return digest_value(distribution.read_text("RECORD") or "")
+def _contents(distribution: Distribution) -> str:
+    """Return a digest of a package's files as they are: RECORD has those of when it was installed.
+
+    Compiled modules are made of the others, whenever one is imported first.
+    """
+    files = [(name, path) for name, path in _files(distribution) if path.suffix != ".pyc"]
+    return digest_value([[name, digest_file(path)] for name, path in files])
+
+
+def _refuse_elsewhere(distribution: Distribution) -> None:
+    """Raise InfrastructureError for a package whose files are in a folder of a developer."""
+    try:
+        told = json.loads(distribution.read_text("direct_url.json") or "{}")
+    except ValueError:
+        return
+    if told.get("dir_info", {}).get("editable"):
+        text = (
+            f"{distribution.name} is installed in editable mode, so it cannot be copied to a host"
+        )
+        raise InfrastructureError("missing", text, hint="install it with pip, without -e")
 
 
 def _needed() -> list[Distribution]:
@@ -94,6 +112,7 @@ def _needed() -> list[Distribution]:
         except importlib.metadata.PackageNotFoundError as error:
             text = f"{needed.name} is not installed here, so no host can have it"
             raise InfrastructureError("missing", text) from error
+        _refuse_elsewhere(found[name])
         todo += found[name].requires or ()
     return list(found.values())
 

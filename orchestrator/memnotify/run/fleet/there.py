@@ -2,9 +2,10 @@
 
     python3 there.py COMMAND JSON
 
-It prints one line of JSON. It imports nothing except the standard library, because the environment
-of the fleet is what it makes. All of a fleet is in one folder, which this file is in; its processes
-have `MEMNOTIFY_FLEET=<id>` in their environment, by which they are found again.
+It prints one line of JSON, except `keep`, which stays. It imports nothing except the standard
+library, because the environment of the fleet is what it makes. All of a fleet is in one folder,
+which this file is in; its processes have `MEMNOTIFY_FLEET=<id>` in their environment, by which they
+are found again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ _LEDGER = "ledger"
 _SETTLE_S = 0.1
 _TAIL = 4096  # bytes
 _GIVE_UP_S = 20.0
+_AGAIN_S = 2.0
+_PROBE_S = 10.0
+_FORGOTTEN_S = 3600.0
 
 
 def begin(given: dict[str, Any]) -> dict[str, Any]:
@@ -82,19 +86,12 @@ def unpack(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def start(given: dict[str, Any]) -> dict[str, Any]:
-    """Start a worker that outlives the connection."""
+    """Start what keeps a worker, and outlives the connection."""
     here = Path(given["here"])
-    # The worker is reached at the address by which ssh reached it, if that is its own.
-    words = [*given["words"]]
-    with contextlib.suppress(OSError, TypeError):
-        family = socket.AF_INET6 if ":" in given["address"] else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.bind((given["address"], 0))
-        words += ["--host", given["address"]]
     environment = {**os.environ, **given["environment"], MARK: given["id"]}
     with (here / _LOG).open("ab") as log:
         child = subprocess.Popen(
-            words,
+            [sys.executable, __file__, "keep", json.dumps(given)],
             cwd=here,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -105,13 +102,51 @@ def start(given: dict[str, Any]) -> dict[str, Any]:
     return {"pid": child.pid}
 
 
+def keep(given: dict[str, Any]) -> None:
+    """Run the worker; when it has ended, because the host was cut off, run it again.
+
+    A scheduler that cannot be reached for an hour is gone for good.
+    """
+    now = began = seen = time.monotonic()
+    until = began + given["seconds"]
+    while now < until:
+        if now == began or _answers(*given["scheduler"]):
+            lifetime = ["--lifetime", f"{until - now:.0f}s"]
+            subprocess.run([*_reached(given), *lifetime], stdin=subprocess.DEVNULL, check=False)
+            seen = time.monotonic()
+        elif now - seen > _FORGOTTEN_S:
+            break
+        time.sleep(_AGAIN_S)
+        now = time.monotonic()
+
+
+def _reached(given: dict[str, Any]) -> list[str]:
+    """Return the words of the worker: others reach it as ssh did, if that is its own address."""
+    with contextlib.suppress(OSError, TypeError):
+        family = socket.AF_INET6 if ":" in given["address"] else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.bind((given["address"], 0))
+        return [*given["words"], "--host", given["address"]]
+    return [*given["words"]]
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=_PROBE_S).close()
+    except OSError:
+        return False
+    return True
+
+
 def look(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the processes of a fleet, and the end of what its worker said."""
+    """Return how many processes a fleet has besides what keeps it, and the end of what its worker
+    said."""
     text = b""
     with contextlib.suppress(OSError), (Path(given["here"]) / _LOG).open("rb") as log:
         log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL))
         text = log.read()
-    return {"processes": len(_family(given["id"])), "log": text.decode(errors="replace")}
+    working = [pid for pid in _family(given["id"]) if b"\0keep\0" not in _words(pid)]
+    return {"processes": len(working), "log": text.decode(errors="replace")}
 
 
 def end(given: dict[str, Any]) -> dict[str, Any]:
@@ -139,10 +174,14 @@ def end(given: dict[str, Any]) -> dict[str, Any]:
 
 def _is_tracker(pid: int) -> bool:
     """Return whether a process is the one of multiprocessing that cleans up after a program."""
+    return b"resource_tracker" in _words(pid)
+
+
+def _words(pid: int) -> bytes:
     try:
-        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 def _remove_ledger(folder: Path) -> None:
@@ -185,8 +224,16 @@ def _processes() -> Iterator[tuple[int, int]]:
                 yield int(folder.name), int(parent)
 
 
-_COMMANDS = {"begin": begin, "unpack": unpack, "start": start, "look": look, "end": end}
+_COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+    "begin": begin,
+    "unpack": unpack,
+    "start": start,
+    "keep": keep,
+    "look": look,
+    "end": end,
+}
 
 if __name__ == "__main__":
     os.umask(0o077)
-    print(json.dumps(_COMMANDS[sys.argv[1]](json.loads(sys.argv[2]))))
+    if (said := _COMMANDS[sys.argv[1]](json.loads(sys.argv[2]))) is not None:
+        print(json.dumps(said))
