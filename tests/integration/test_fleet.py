@@ -479,6 +479,8 @@ def test_a_malformed_ssh_configuration_is_bad_input(
             2,
             "--prepare cannot be combined with --fleet",
         ),
+        (["run", "TOML", "--tag", "big"], 2, "--tag needs --fleet or --scheduler"),
+        (["run", "TOML", "--jobqueue", "slurm:2", "--tag", "big"], 2, "--tag needs --fleet or"),
         (
             ["run", "TOML", "--fleet", "HOSTS", "--scheduler", "tls://a:1"],
             2,

@@ -68,6 +68,11 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
         with_new(text=f"{LONG[1:]} one_more_long_name);"),
         [("WRAPPED", 8, "", True)],
     ),
+    "wrapped, added, the last": (
+        hunk(39, line(38), line(39), LONG, "one_more_long_name);", old=2, new=3),
+        f"{NUMBERED}{LONG[1:]} one_more_long_name);\n",
+        [("WRAPPED", 8, "", False)],
+    ),
     "wrapped, of the tree": (
         hunk(10, line(9), " \tline(", "10);", NEW, *BELOW, old=4, new=5),
         with_new(),
@@ -175,6 +180,18 @@ REFUSED = {
     "a hunk above the one before": (
         [*hunk(30, *LATER), *hunk(10, *PLAIN)],
         f"13: hunk 2 of 2 fits mm/a.c only at line 10, above the hunk before it ({OTHER_BASE})",
+    ),
+    "a hunk above the one before, at the first line": (
+        [*hunk(30, *LATER), *hunk(1, line(0), NEW, line(1))],
+        f"13: hunk 2 of 2 fits mm/a.c only at line 1, above the hunk before it ({OTHER_BASE})",
+    ),
+    "an empty line that the file has not, in a hunk that is whole": (
+        [
+            *hunk(10, *ABOVE, "", NEW, line(11), old=4, new=5),
+            *hunk(30, line(29), LONG, "one_more_long_name);", line(30), old=2, new=3),
+        ],
+        "9: hunk 1 of 2 does not fit mm/a.c: its lines are there, but not together in this order "
+        f"({OTHER_BASE})",
     ),
     "lines that are lost": (
         [*hunk(10, *PLAIN, old=7, new=8), *hunk(30, *LATER)],
@@ -359,19 +376,6 @@ def test_a_file_is_deleted_only_with_all_its_lines() -> None:
             f"7: deletes mm/a.c, which has {lines} in the tree that the patch does not remove "
             f"({OTHER_BASE})"
         )
-
-
-def test_a_quoted_patch_is_told() -> None:
-    mail = mail_of("Ada wrote:", *(f"> {text}" for text in [*HEAD, *hunk(10, *PLAIN)]))
-    (patch,) = restored(mail, files={NAME: NUMBERED})
-    assert after(patch) == {NAME: with_new()}
-    assert repairs(patch) == [("QUOTED", "", None, "", True)]
-
-
-def test_addresses_in_added_lines_that_an_archive_has_masked_are_told() -> None:
-    mail = mail_of(*HEAD, *hunk(10, *ABOVE, "+/* ada@xxxxxxxxx */", *BELOW))
-    (patch,) = restored(mail, files={NAME: NUMBERED})
-    assert repairs(patch) == [("MASKED", NAME, 8, "ada@xxxxxxxxx", True)]
 
 
 def test_a_last_line_without_an_end_is_no_repair() -> None:

@@ -199,3 +199,28 @@ def test_the_programs_that_restore_a_patch_are_logged(tmp_path: Path) -> None:
 def test_an_added_line_above_a_signature_is_whole() -> None:
     lines = [*diff(" \tline(38);", " \tline(39);", BODY[2], start=39), "-- ", "1.5.3"]
     assert one(*lines, tree=NUMBERED) == (f"{NUMBERED}\tnew();\n", [])
+
+
+def test_an_empty_line_that_an_archive_has_dropped() -> None:
+    tree = NUMBERED.replace("\tline(10);", "\n\tline(10);")
+    lines = [line.replace("-10,4 +10,5", "-10,5 +10,6") for line in diff(*BODY)]
+    (patch,) = restored(mail_of("Text.", "---", *lines), files={NAME: tree})
+    assert after(patch) == {NAME: tree.replace("\tline(11);", "\tnew();\n\tline(11);")}
+    assert repairs(patch) == [("EATEN", NAME, None, "", True)]
+
+
+def test_a_hunk_for_the_first_line_that_is_found_at_the_second() -> None:
+    lines = diff(BODY[2], " \tline(0);", " \tline(1);", start=1)
+    tree = f"\tmore();\n{NUMBERED}"
+    said: Repairs = [("EDGE", 5, "", False), ("MOVED", 5, "+1 lines", True)]
+    assert one(*lines, tree=tree) == (f"\tmore();\n\tnew();\n{NUMBERED}", said)
+
+
+def test_a_line_of_prose_may_end_where_a_mailer_would_wrap_it() -> None:
+    body = [line.replace("\t", "").replace("line", "Line") for line in BODY]
+    long = ["+This is a line of prose, which is long enough to be wrapped by", "mailers."]
+    lines = diff(*body[:2], *long, *body[3:], name="Documentation/a.txt")
+    tree = NUMBERED.replace("\t", "").replace("line", "Line")
+    text, said = one(*lines, tree=tree, name="Documentation/a.txt")
+    assert " ".join([long[0][1:], long[1]]) in text.splitlines()
+    assert said == [("WRAPPED", 8, "", False)]

@@ -64,6 +64,26 @@ def test_the_index_line_decides_what_blanks_were() -> None:
     assert repairs(patch) == []
 
 
+def test_the_diffstat_decides_how_many_lines_a_hunk_has() -> None:
+    stat = [" mm/a.c | 1 +", " 1 file changed, 1 insertion(+)", ""]
+    lines = [line.replace("-10,4 +10,5", "-10,3 +10,4") for line in diff("mm/a.c")]
+    for head, sure in ((stat, True), ([], False)):
+        (patch,) = restored(mail_of("Text.", "---", *head, *lines), files=FILES)
+        assert after(patch) == {"mm/a.c": NEW}
+        assert repairs(patch) == [("NUMBERS", "mm/a.c", 5 + len(head), "", sure)]
+
+
+def test_a_change_of_nothing_is_one_of_a_mode_only() -> None:
+    head = ["Text.", "---", "diff --git a/mm/a.c b/mm/a.c"]
+    hunk = ["@@ -10,2 +10,2 @@", " \tline(9);", "-\tline(10);", "+\tline(10);"]
+    names = ["--- a/mm/a.c", "+++ b/mm/a.c"]
+    mail = mail_of(*head, "old mode 100644", "new mode 100755", *names, *hunk)
+    (patch,) = restored(mail, files=FILES)
+    assert after(patch) == {"mm/a.c": NUMBERED}
+    said = refusal(mail_of(*head, "dissimilarity index 90%", *names, *hunk), files=FILES)
+    assert said.startswith("7: changes nothing in mm/a.c")
+
+
 def test_a_diff_that_a_message_only_shows() -> None:
     mail = mail_of("Like this:", *diff("mm/b.c"), "---", *diff("mm/a.c"))
     assert refusal(mail, files=FILES) == (
@@ -86,3 +106,17 @@ def test_blanks_at_the_beginning_of_code_of_a_new_file_are_doubted() -> None:
     assert after(patch) == {"mm/c.c": "".join(f"{line}\n" for line in code)}
     detail = "blanks at the beginning of lines of code"
     assert repairs(patch) == [("LEFT", "mm/c.c", None, detail, False)]
+
+
+def test_a_quoted_patch_is_told() -> None:
+    mail = mail_of("Ada wrote:", *(f"> {text}" for text in ["Text.", "---", *diff("mm/a.c")]))
+    (patch,) = restored(mail, files={"mm/a.c": NUMBERED})
+    assert after(patch) == {"mm/a.c": NEW}
+    assert repairs(patch) == [("QUOTED", "", None, "", True)]
+
+
+def test_addresses_in_added_lines_that_an_archive_has_masked_are_told() -> None:
+    lines = [line.replace("\tnew();", "/* ada@xxxxxxxxx */") for line in diff("mm/a.c")]
+    mail = mail_of("Text.", "---", *lines)
+    (patch,) = restored(mail, files={"mm/a.c": NUMBERED})
+    assert repairs(patch) == [("MASKED", "mm/a.c", 8, "ada@xxxxxxxxx", True)]

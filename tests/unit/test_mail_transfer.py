@@ -70,7 +70,23 @@ def test_base64_that_no_header_states_is_undone_if_it_is_a_diff() -> None:
     letters = coded(text)
     lines = ["above", *(letters[at : at + 60] for at in range(0, len(letters), 60)), "below it"]
     assert undecoded(lines) == (["above", *DIFF, LONG, "below it"], "base64")
+    assert undecoded([f"{line} " for line in lines[1:-1]]) == ([*DIFF, LONG], "base64")
     assert undecoded([coded(LONG * 3), "below"]) == ([coded(LONG * 3), "below"], None)
+
+
+def test_two_texts_in_base64_below_each_other_are_left() -> None:
+    letters = coded("\n".join([*DIFF, LONG, "+"]))
+    assert letters.endswith("=")
+    lines = [letters, coded("\n".join([*DIFF, LONG]))]
+    assert undecoded(lines) == (lines, None)
+
+
+@pytest.mark.parametrize(("count", "undone"), [(36, False), (40, True)])
+def test_how_long_a_line_of_base64_is(count: int, undone: bool) -> None:
+    diff = "@@ -1 +1 @@".ljust(3 * count // 4 - 2) + "\n+"
+    letters = coded(diff)
+    assert len(letters) == count
+    assert undecoded([letters]) == ((diff.split("\n"), "base64") if undone else ([letters], None))
 
 
 @pytest.mark.parametrize("end", ["Cg==", "YSA=", "YWJj"])

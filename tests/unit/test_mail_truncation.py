@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from memnotify.mailpatch.raw import Line, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
-from memnotify.mailpatch.truncation import Diffstat, counts_told, cut_hunk
+from memnotify.mailpatch.truncation import (
+    Diffstat,
+    counts_told,
+    cut_hunk,
+    lines_lacking,
+    tallies,
+)
 
 KINDS = {"+": LineKind.ADDED, "-": LineKind.REMOVED, " ": LineKind.CONTEXT, "x": LineKind.SKIPPED}
 
@@ -72,6 +80,53 @@ def test_lines_of_a_hunk_that_could_not_be_read(
     olds: int, news: int, body: list[str], said: str | None
 ) -> None:
     assert cut_hunk(hunk(olds, news, body), None, followed=False) == said
+
+
+@pytest.mark.parametrize(
+    ("olds", "news", "body", "said"),
+    [
+        (3, 3, CONTEXT, None),
+        (2, 2, CONTEXT, None),
+        (3, 4, CONTEXT, "3 of 4 lines are there"),
+        (4, 3, CONTEXT, "3 of 4 lines are there"),
+        # A lone - is an empty line that is removed, unless a list's footer follows it.
+        (4, 3, [*CONTEXT, "-"], None),
+        (4, 3, [*CONTEXT, "-", "", "To unsubscribe from this list"], "3 of 4 lines are there"),
+        (4, 3, [*CONTEXT, "-", "To unsubscribe from this list"], "3 of 4 lines are there"),
+        (4, 3, [*CONTEXT, "-- ", "2.1"], "3 of 4 lines are there"),
+    ],
+)
+def test_lines_that_the_mail_lacks(olds: int, news: int, body: list[str], said: str | None) -> None:
+    assert lines_lacking(hunk(olds, news, body)) == said
+
+
+UNENDED = "\\ No newline at end of file"
+
+
+@pytest.mark.parametrize(
+    ("olds", "news", "body", "final", "last", "whole"),
+    [
+        (3, 3, ["a", "-b", "+c", "d"], False, True, True),
+        (3, 3, ["a", "-b", "+c"], False, True, False),
+        (3, 2, ["a", "-b", "+c"], False, True, False),
+        (2, 3, ["a", "-b", "+c"], False, True, False),
+        (1, 1, ["-a", UNENDED, "+b", UNENDED], False, True, True),
+        (2, 2, ["-a", "\\", "+b"], False, True, True),
+        # The line end of the text's last line is no line, and a line below a hunk may be none.
+        (1, 1, ["-a", "+b", ""], True, True, True),
+        (1, 1, ["-a", "+b", ""], False, True, False),
+        (2, 2, ["-a", "+b", ""], False, True, False),
+        (2, 2, ["-a", "+b", "  "], False, True, False),
+        (2, 2, ["-a", "+b", ""], False, False, True),
+        (2, 2, ["-a", "+b", "", ""], True, True, False),
+        (2, 2, ["", "-a", "+b"], True, True, True),
+        (0, 0, [], True, True, True),
+    ],
+)
+def test_whether_a_hunk_has_all_its_lines(
+    olds: int, news: int, body: list[str], final: bool, last: bool, whole: bool
+) -> None:
+    assert tallies(replace(hunk(olds, news, body), final=final, last=last)) is whole
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from memnotify.mailpatch.page import looks_like_page, page_text
 from memnotify.mailpatch.page_headers import SHOWN_FIELD, WANTED, headers_in_text
 from memnotify.mailpatch.several import Piece, block_end, has_diff, pieces_of_mail, pieces_of_page
 from memnotify.mailpatch.transfer import UNDECODED, undecoded
+from memnotify.mailpatch.truncation import Diffstat
 from memnotify.mailpatch.unpack import unpacked, without_top
 
 PROVENANCE = "X-Memnotify-"
@@ -303,7 +304,9 @@ def _piece(lines: Sequence[str], piece: Piece, known: Mail, skipped: int) -> Mai
     first = None if known.first is None else known.first + piece.start + skipped
     text = lines[piece.start + skipped : piece.end]
     if piece.message or piece.headers:
-        first, text = None, [*piece.message, "", *text]
+        # A diffstat in the message of a commit is no part of the mail's own.
+        ends = "---" if Diffstat.of(piece.message).files is not None else ""
+        first, text = None, [*piece.message, ends, *text]
     return replace(known, levels=levels_of(text), first=first)
 
 
@@ -324,8 +327,7 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
-    ended = data.replace(b"\r\n", b"\n")
-    text, doubt = decoded(ended, charset[1].decode() if charset else None)
+    text, doubt = decoded(data, charset[1].decode() if charset else None)
     lines, headers, begin = page_text(text)
     check_text(lines, path, page=True)
     known = Mail(
