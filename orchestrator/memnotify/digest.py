@@ -13,6 +13,8 @@ from memnotify.files import open_file
 
 _SEAL = "seal"
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal. Raises as `files.open_file` does."""
@@ -22,8 +24,7 @@ def digest_file(path: Path) -> str:
 
 def digest_value(value: object) -> str:
     """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:

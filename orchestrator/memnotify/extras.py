@@ -23,6 +23,7 @@ EXTRAS = {
     "pandas": ("pandas", "data frames of pandas"),
     "pytest": ("pytest", "pytest --memnotify"),
     "report": ("vl_convert", "memnotify plot and published --plot"),
+    "shell": ("fabric", "memnotify shell"),
 }
 # The extra that installs a program.
 _PROGRAMS = {"b4": "import", "clang-format": "import"}

@@ -36,13 +36,17 @@ def interned(value: Any) -> Any:
 
 _SHORT = 24
 
+_ENCODERS = {indent: json.JSONEncoder(indent=indent, allow_nan=False) for indent in (None, 1)}
+"""json.dumps() would make one for each value, which takes longer than a short one itself."""
+
 
 def dump(value: Any, *, indent: int | None = 1) -> str:
     """Return a value as JSON text. A float that is not finite becomes null (unknown)."""
+    encoder = _ENCODERS.get(indent) or json.JSONEncoder(indent=indent, allow_nan=False)
     try:
-        return json.dumps(value, indent=indent, allow_nan=False)
+        return encoder.encode(value)
     except ValueError:
-        return json.dumps(_finite(value), indent=indent, allow_nan=False)
+        return encoder.encode(_finite(value))
 
 
 def dumped_rows(values: Iterable[Any]) -> Iterator[str]:

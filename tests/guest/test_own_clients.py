@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
@@ -64,6 +65,11 @@ PROGRAMS = {
     "}\n",
     "looks": OPEN + f"int main(void) {{ {DEVICE} struct pollfd p = {{ fd, POLLIN, 0 }};\n"
     "for (;;) poll(&p, 1, 0); }\n",
+    "bursts": OPEN + 'int main(void) { for (int i = 0; i < 400; i++) puts("at once");\n'
+    'for (;;) { poll(NULL, 0, 100); puts("now and then"); } }\n',
+    # Every 6 ms or so, which no timer of the kernel is needed for.
+    "chats": OPEN + 'int main(void) { for (;;) { puts("a word");\n'
+    'for (int i = 0; i < 1600000; i++) __asm__ volatile(""); } }\n',
     "loops": 'int main(void) { for (;;) __asm__ volatile(""); }\n',
 }
 HEAD = """\
@@ -212,6 +218,14 @@ def test_each_trouble_has_a_clear_end_and_spoils_nothing_for_others(runs: Runs) 
     assert all(len(ended.of(Kind.POLL, client)) == 1 for client in (5, 6, 7))
     stopped = ended.log.kind(Kind.EXIT)
     assert set(stopped["client"][stopped["sent_by_agent"] == 1]) == {2, 3, 4, 5, 6, 7}
+
+
+def test_a_program_that_said_too_much_is_heard_again_beside_one_that_talks_on(runs: Runs) -> None:
+    ended = runs(program("chats"), program("bursts"), seconds=4, hog=False)
+    said = ended.of(Kind.SAID, 1)
+    later = take(said, said["text"] == b"now and then")["time_ns"].astype("i8")
+    assert len(later) > 25, ended.console[-2000:]
+    assert 0.05e9 < np.diff(later).min() <= np.diff(later).max() < 0.5e9
 
 
 def test_a_program_that_never_looks_is_stopped_and_noted(runs: Runs) -> None:

@@ -292,12 +292,68 @@ def test_an_answer_may_quote_that_a_patch_is_binary() -> None:
     assert "a binary diff" in refused(alone.encode(), {})
 
 
+STAT = [" mm/lamp.c |    1 +", " 1 file changed, 1 insertion(+)"]
+
+
+@pytest.mark.parametrize("ends", [["Signed-off-by: Ada <ada@example.org>"], []])
+def test_a_diffstat_in_the_message_of_a_commit_stays(ends: list[str]) -> None:
+    hunk = [*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
+    message = ["make lamps tell", "", "Lamps are dark.", *STAT, *ends]
+    head = [
+        f"commit {'1' * 40}",
+        "Author: Ada <ada@example.org>",
+        "Date:   Tue Jan 15 10:00:29 2008",
+    ]
+    log = [
+        *head,
+        "",
+        *(f"    {line}" for line in message),
+        "",
+        "diff --git a/mm/lamp.c b/mm/lamp.c",
+    ]
+    data = take(text([*log, *hunk]).encode(), lamp(CODE)).data.decode()
+    assert text(["Lamps are dark.", *STAT, *ends, "", "---"]) in data
+
+
+def test_a_commit_that_a_message_shows_is_no_patch() -> None:
+    shown = [f"commit {'1' * 40}", "Author:     Eve <eve@example.org>", "", "    other lamps", ""]
+    message = text(["Repairs", "", *shown, "Signed-off-by: Ada <ada@example.org>"]).rstrip()
+    hunk = [*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
+    patch = take(mail(hunk, message), lamp(CODE))
+    assert patch.post.title == "make lamps tell"
+    assert "From: Ada <ada@example.org>" in patch.data.decode()
+    assert message in patch.data.decode()
+
+
+def test_a_diffstat_with_text_below_it_is_of_the_message() -> None:
+    diff = text([*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"])
+    signed = "Signed-off-by: Ada <ada@example.org>"
+    for below, kept in (([*STAT, signed], [*STAT, signed]), ([signed, "", *STAT, ""], [signed])):
+        whole = f"{HEAD}{TITLE}\n{text(['Lamps are dark.', *below])}{diff}"
+        data = take(whole.encode(), lamp(CODE)).data.decode()
+        assert text(["Lamps are dark.", *kept, "", "---"]) in data
+
+
 def test_an_odd_blank_of_the_message_alone_is_its_own() -> None:
     old, new = text(CODE), text([CODE[0], "\tlamp();", *CODE[1:]])
     hunk = ["@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
     message = "Ada a \u00e9crit\u00a0: lamps are dark."
     data = mail(indexed(hunk, old, new), message)
     assert message.encode() in take(data, {"mm/lamp.c": old}).data
+
+
+def test_an_archive_that_replaces_blanks_does_so_in_the_diff() -> None:
+    """A diff that has blanks, and no odd one, shows that the message's is its own."""
+    wordy = [f"\tlamp({n}, in, the, hall);" for n in range(6)]
+    hunk = [*NAMES, "@@ -1,6 +1,7 @@", *(f" {x}" for x in wordy[:3]), "+\tlamps();"]
+    hunk += [f" {x}" for x in wordy[3:]]
+    message = "Ada a \u00e9crit\u00a0: lamps are dark."
+    assert message.encode() in take(mail(hunk, message), lamp(wordy)).data
+    odd = [line.replace(", the", ",\u00a0the") for line in hunk]
+    plain = message.replace("\u00a0", " ")
+    assert plain.encode() in take(mail(odd, message), lamp(wordy)).data
+    few = [*NAMES, "@@ -1 +1,2 @@", f" {wordy[0]}", "+\tlamps();"]
+    assert plain.encode() in take(mail(few, message), lamp(wordy)).data
 
 
 def test_the_tree_shows_that_nothing_was_encoded() -> None:

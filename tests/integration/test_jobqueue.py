@@ -20,7 +20,7 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.places import HOME
 from memnotify.run.executors import jobqueue
 from memnotify.run.executors.protocol import Cluster
-from memnotify.run.fleet.state import Process
+from memnotify.run.living import Process
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab

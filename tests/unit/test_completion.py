@@ -87,7 +87,7 @@ def test_the_script_does_not_contradict_the_help(shell: str) -> None:
 
 
 def test_commands_and_options(complete: Complete) -> None:
-    assert complete("memnotify sh") == ["show"]
+    assert complete("memnotify sho") == ["show"]
     assert "bisect" in complete("memnotify series ")
     assert complete("memnotify show --colu") == ["--columns"]
     assert "--values" not in complete("memnotify completion --")

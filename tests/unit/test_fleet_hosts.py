@@ -76,7 +76,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ('[[host]]\naddress = "\\u001b[1ma"', "hosts.toml:2: host[0].address: "),
         (
             '[[host]]\naddress = "me@a"\nuser = "you"',
-            "hosts.toml:3: host[0].user: the address also",
+            "hosts.toml:3: host[0].user: the address also names",
         ),
         ('[[host]]\naddress = "a"\nport = 0', "hosts.toml:3: host[0].port: must be 1 or more"),
         ('[[host]]\naddress = "a"\ncores = 0', "hosts.toml:3: host[0].cores: must be 1 or more"),
@@ -96,12 +96,3 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, said: str)
     with pytest.raises(InputError) as caught:
         load(tmp_path, text + "\n")
     assert said in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_hosts_are_chosen_by_their_tags(tmp_path: Path) -> None:
-    text = '[[host]]\naddress = "a"\n[[host]]\naddress = "b"\ntags = ["kvm", "big"]\n'
-    hosts = load(tmp_path, text)
-    assert [host.name for host in hosts.with_tags(()).hosts] == ["a", "b"]
-    assert [host.name for host in hosts.with_tags(["kvm"]).hosts] == ["b"]
-    with pytest.raises(InputError, match=r"hosts\.toml: no host has the tags kvm, small"):
-        hosts.with_tags(["kvm", "small"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -23,6 +28,8 @@ from memnotify.process import CommandLog
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
+from memnotify.run.base_selection import Preparing
+from memnotify.run.prepare import build_clients
 from memnotify.scenario import ClientKind, Clients, Program
 from memnotify.store import Store
 
@@ -93,6 +100,93 @@ def test_what_is_named_by_its_whole_path_is_refused(source: Path, include: str) 
     (source.parent / "more.h").write_text(f"# include {include.format(other)}\n")
     with pytest.raises(InputError, match=rf"more\.h includes {other}, which may change unseen"):
         campaign(source.parent, 'program = "wait.c", count = 1')
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('#include "/dev/zero"', "includes /dev/zero, which may change unseen"),
+        ('#/* a */include "../../../../../../dev/zero"', "dev/zero, which may change unseen"),
+        ("%:include <../../../../../../dev/zero>", "dev/zero, which may change unseen"),
+        ('#inc\\\nlude "zero.h"', "wait.c includes 'zero.h', which is not a regular file"),
+        ('#embed "pipe.h"', "wait.c includes 'pipe.h', which is not a regular file"),
+        ('#include "folder.h"', "wait.c includes 'folder.h', which is a folder"),
+        ('#define X "/dev/zero"\n#include X', "includes a file that a macro names"),
+        ('__asm__(".incbin \\"/dev/zero\\"");', "has .incbin, whose file may change unseen"),
+        ("x" * 17_000_000, "makes the source larger than 16 MiB"),
+    ],
+)
+def test_what_would_be_read_without_end_or_unseen_is_refused_by_name(
+    source: Path, line: str, words: str
+) -> None:
+    (source.parent / "zero.h").symlink_to("/dev/zero")
+    os.mkfifo(source.parent / "pipe.h")
+    (source.parent / "folder.h").mkdir()
+    source.write_text(line + "\n")
+    with pytest.raises(InputError) as caught:
+        campaign(source.parent, 'program = "wait.c", count = 1')
+    assert words in str(caught.value)
+    assert "mine.toml:14: " in str(caught.value)
+
+
+def test_only_what_the_compiler_takes_is_part_of_a_source(source: Path) -> None:
+    (source.parent / "sub").mkdir()
+    (source.parent / "sub/one.h").write_text('#include "../more.h" // "/dev/zero"\n')
+    source.write_text(
+        """// #include "/dev/zero"
+/* #include "gone.h"
+#include "/dev/zero" */
+char quote = '"', *slash = "/*";
+#include "sub/one.h"
+#include <stdio.h> /* "*/
+char *text = "\\"// #include";
+"""
+    )
+    assert sorted(sources_of(source)) == ["more.h", "sub/one.h", "wait.c"]
+
+
+def test_a_binary_that_has_no_room_in_a_guest_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError) as caught:
+        campaign(tmp_path, 'program = "big", count = 1')
+    assert "big takes 1048576.0 MiB, and a guest of 64 MiB has room for 28 MiB" in str(caught.value)
+    assert "mine.toml:14: " in str(caught.value)
+
+
+def test_an_image_that_has_no_room_in_the_smallest_guest_ends_a_run_before_a_kernel_is_built(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cell,) = plan_cells(campaign(source.parent, 'program = "wait.c", count = 1'))
+    image = source.parent / "initramfs.cpio"
+    monkeypatch.setattr(
+        "memnotify.run.prepare.ensure_image",
+        lambda *_, **__: SimpleNamespace(file=lambda name: source.parent / name),
+    )
+    using = cast(Preparing, SimpleNamespace(store=None, log=None, say=print))
+    larger = dataclasses.replace(cell, memory_mib=128)
+    with image.open("wb") as file:
+        file.truncate(29 << 20)
+    build_clients([larger], using)
+    with pytest.raises(
+        InputError, match=r"the image with wait\.c takes 29\.0 MiB.*64 MiB has room"
+    ):
+        build_clients([larger, cell], using)
+
+
+def test_an_odd_name_of_a_source_is_no_trouble(source: Path, user_store: Store) -> None:
+    odd = source.with_name("-w a\n:3:1: error: it\x1b.c")
+    source.rename(odd)
+    clients = f"program = {json.dumps(odd.name)}, count = 1"
+    (program,) = campaign(odd.parent, clients).programs["mine"]
+    assert program.name == "w-a-3-1-error-i.c"
+    content = ensure_client(program, Arch.X86_64, store=user_store, log=CommandLog())
+    assert content[:4] == b"\x7fELF"
+    odd.write_text("int main(void) { return gone; }\n")
+    (program,) = campaign(odd.parent, clients).programs["mine"]
+    with pytest.raises(InputError, match="undeclared identifier 'gone'") as caught:
+        ensure_client(program, Arch.X86_64, store=user_store, log=CommandLog())
+    assert (caught.value.file, caught.value.line) == (odd, 1)
 
 
 def test_a_program_with_other_arguments_is_another_program(source: Path) -> None:

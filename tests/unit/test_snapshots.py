@@ -22,6 +22,7 @@ class FakeClient:
         self.result = {} if error is None else {"error": error}
         self.jobs: list[str] = []
         self.commands: list[str] = []
+        self.given: list[dict[str, Any]] = []
 
     def register_listener(self, listener: EventListener) -> None:
         self.listener = listener
@@ -29,6 +30,7 @@ class FakeClient:
     async def execute(self, command: str, arguments: dict[str, Any] | None) -> Any:
         self.commands.append(command)
         given = arguments or {}
+        self.given.append(given)
         if "job-id" in given:
             self.jobs.append(given["job-id"])
             for status in self.statuses:
@@ -95,3 +97,33 @@ def test_a_state_that_is_not_as_expected_is_refused(tmp_path: Path, blocks: int)
     state.write_bytes(b"QEVM" + block(b"0000:00:04.0/log", 1 << 21, 1 << 31) * blocks)
     with pytest.raises(InfrastructureError, match="not as expected"):
         snapshots.forget_address(state, "log")
+
+
+def test_every_state_is_changed_if_there_are_several(tmp_path: Path) -> None:
+    log, state = b"0000:00:04.0/log", tmp_path / "state"
+    state.write_bytes(block(log, 1 << 21, 0xF8000000) * 2)
+    snapshots.forget_address(state, "log", states=2)
+    assert state.read_bytes() == block(log, 1 << 21, 0) * 2
+
+
+def clock(ticks: int, bias: int, ns: int) -> bytes:
+    return b"\x05timer" + struct.pack(">IIqqq", 0, 2, ticks, bias, ns)
+
+
+def test_only_the_clock_of_the_host_is_set_to_0(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    rest = b"\x05\x0ctimer/icount" + bytes(range(32))
+    state.write_bytes(b"QEVM" + clock(7, 8, 13_000_000_000) + rest)
+    snapshots.forget_clock(state)
+    assert state.read_bytes() == b"QEVM" + clock(7, 8, 0) + rest
+    with pytest.raises(InfrastructureError, match="not as expected"):
+        snapshots.forget_clock(state, states=2)
+
+
+def test_a_state_has_a_name_in_its_file() -> None:
+    client = FakeClient("created", "concluded")
+    monitor = Monitor(client, patience=0.05)  # type: ignore[arg-type]
+    asyncio.run(snapshots.save_again(monitor))
+    asyncio.run(snapshots.load(monitor, Path("/state"), tag=snapshots.AGAIN))
+    tags = [given["tag"] for given in client.given if "tag" in given]
+    assert tags == [snapshots.AGAIN, snapshots.AGAIN] and snapshots.AGAIN != snapshots.READY

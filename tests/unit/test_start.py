@@ -63,6 +63,26 @@ def test_a_list_imports_no_heavy_library(word: str, tmp_path: Path) -> None:
     assert done.stderr == "0\n"
 
 
+def test_no_plugin_of_pydantic_is_looked_for(tmp_path: Path) -> None:
+    """It would be asked about each model of ours, and to look for one takes a tenth of a start."""
+    (tmp_path / "plugin.py").write_text("raise SystemExit('the plugin was imported')\n")
+    (tmp_path / "plugin-1.dist-info").mkdir()
+    files = {
+        "METADATA": "Name: plugin\nVersion: 1\n",
+        "entry_points.txt": "[pydantic]\nx = plugin\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "plugin-1.dist-info" / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "memnotify", "series", "list"],
+        env={"PYTHONPATH": f"{PACKAGE}:{tmp_path}", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_listing_does_not_read_whole_sources(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

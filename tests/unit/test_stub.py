@@ -65,3 +65,26 @@ def test_nonsense_and_silence_are_failures() -> None:
             await stub.unwatch(0x10, 4)
 
     assert talk(use, [b"E01"]) == [b"Z2,10,4"]
+
+
+def test_registers_and_memory_are_read_and_written() -> None:
+    async def use(stub: Stub) -> None:
+        assert await stub.register(16) == 0x1234
+        await stub.set_register(0, -1)
+        assert await stub.read(0x1000, 1026) == b"\x01" * 1024 + b"\x02\x03"
+        assert await stub.read(0x2000, 4) is None
+        await stub.write(0x3000, b"x" * 1025)
+        assert not await stub.choose(1)
+
+    answers = [b"3412000000000000", b"OK", b"01" * 1024, b"0203", b"E14", b"OK", b"OK", b"E22"]
+    asked = talk(use, answers)
+    assert asked[:5] == [b"p10", b"P0=" + b"f" * 16, b"m1000,400", b"m1400,2", b"m2000,4"]
+    assert asked[5:] == [b"M3000,400:" + b"78" * 1024, b"M3400,1:78", b"Hg2"]
+
+
+def test_a_register_that_is_no_number_is_a_failure() -> None:
+    async def use(stub: Stub) -> None:
+        with pytest.raises(InfrastructureError, match="answered b'xxxx'"):
+            await stub.register(0)
+
+    talk(use, [b"xxxx"])

@@ -6,6 +6,9 @@
  * A client may print so much in a second, and so much in all; what is beyond that is read and left out,
  * since a client that waits for somebody to read would not be back in poll(). It is read late, so that
  * a client which prints all the time does not keep the relay busy.
+ *
+ * Clients are heard in turns, of a few KiB each: a ready descriptor goes to the end of epoll's list when
+ * it has been reported. Those that are read late are read in time, however much others have to say.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +28,9 @@
 #define AT_ONCE 256u
 #define MOST 2048u		/* in all */
 #define LEAST 16u
-#define PAUSE_MS 10
+#define PAUSE_MS 10u
+#define TURN 4096		/* bytes that are read of one client before the next */
+#define PIPE 65536u		/* bytes in a pipe: what a client prints while it is not read */
 #define END UINT32_MAX
 
 struct speaker {
@@ -35,6 +40,7 @@ struct speaker {
 	uint32_t records, tokens;	/* logged so far; how many it may log now */
 	uint64_t filled_ns;		/* when tokens were last counted */
 	uint32_t left_out;		/* bytes since the newest record */
+	uint32_t read;			/* bytes since it was last found empty, or paused */
 	uint8_t length;
 	char text[MN_SAID_BYTES];
 	uint32_t at;			/* in the line */
@@ -46,6 +52,7 @@ struct speaker {
 static struct mn_own_shared *shared;
 static struct speaker *speakers;
 static uint32_t most, most_wakeups, open_speakers, paused_speakers;
+static uint64_t paused_until_ns;	/* those that are paused; the first of them sets it */
 static int waiting = -1;
 
 void mn_own_out_path(char path[MN_NODE_MAX], uint32_t client)
@@ -172,7 +179,7 @@ static void end(struct speaker *speaker)
 
 static void listen_to(struct speaker *speaker)
 {
-	static char said[65536];
+	static char said[TURN];
 	ssize_t got = read(speaker->fd, said, sizeof(said));
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -184,11 +191,26 @@ static void listen_to(struct speaker *speaker)
 	slot_of(speaker)->written += (uint64_t)got;
 	for (ssize_t i = 0; i < got; i++)
 		hear(speaker, said[i]);
+	speaker->read += (uint32_t)got;
+	if (got == TURN && speaker->read < PIPE)
+		return;		/* there is more, and others first */
+	speaker->read = 0;
 	if (speaker->left_out) {
 		watch(speaker, EPOLL_CTL_DEL);
 		speaker->paused = true;
-		paused_speakers++;
+		if (!paused_speakers++)
+			paused_until_ns = mn_now() + PAUSE_MS * 1000000ull;
 	}
+}
+
+/* In milliseconds, until those that are paused are to be read again. */
+static int patience(void)
+{
+	uint64_t now = mn_now();
+
+	if (!paused_speakers)
+		return -1;
+	return now < paused_until_ns ? (int)((paused_until_ns - now + 999999) / 1000000) : 0;
 }
 
 static void go_on(void)
@@ -271,11 +293,11 @@ noreturn void mn_own_relay(struct mn_own_shared *clients)
 	if (control < 0 || epoll_ctl(waiting, EPOLL_CTL_ADD, control, &event))
 		_exit(errno);
 	while (!ending || open_speakers) {
-		int ready = epoll_wait(waiting, &event, 1, paused_speakers ? PAUSE_MS : -1);
+		int ready = epoll_wait(waiting, &event, 1, patience());
 
 		if (ready < 0 && errno != EINTR)
 			_exit(errno);
-		if (ready == 0)
+		if (!patience())
 			go_on();
 		if (ready <= 0)
 			continue;

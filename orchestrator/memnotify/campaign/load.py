@@ -81,7 +81,9 @@ def load_campaign(path: Path) -> Campaign:
         there, scenario = _scenario(place.at("matrix", "scenario", index), table, name)
         scenarios[name] = scenario
         check_steps(there, name, scenario, table, list(machines.values()), bases)
-        programs[name] = programs_of(there, scenario, table.kernel.arch)
+        programs[name] = programs_of(
+            there, scenario, table.kernel.arch, memory_mib=min(table.matrix.memory_mib)
+        )
     _check_clients_axis(place.at("matrix"), table, scenarios)
     _check_expectations(place, table, scenarios)
     return Campaign(path, read_bytes(path), table, scenarios, machines, programs)

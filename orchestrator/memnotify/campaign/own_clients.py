@@ -11,18 +11,25 @@ from memnotify.campaign.place import Place
 from memnotify.campaign.scenario import runs_of
 from memnotify.campaign.scenario_schema import Run, ScenarioTable
 from memnotify.errors import InputError
-from memnotify.image.client import MAX_PROGRAMS, binary_problem, digest_of, name_of, sources_of
+from memnotify.image.client import (
+    MAX_PROGRAMS,
+    binary_problem,
+    digest_of,
+    name_of,
+    refuse_no_room,
+    sources_of,
+)
 from memnotify.model import Arch
 from memnotify.scenario import SOURCE_SUFFIX, Program
 
 
 def programs_of(
-    place: Place, scenario: ScenarioTable, arches: Sequence[Arch]
+    place: Place, scenario: ScenarioTable, arches: Sequence[Arch], *, memory_mib: int
 ) -> tuple[Program, ...]:
     """Return the programs of a scenario, in the order in which its steps count them.
 
     Nothing is compiled. Raises InputError for a file that cannot be read, and for a binary that no
-    guest of these architectures can run.
+    guest of these architectures can run, or for which the smallest, of `memory_mib`, has no room.
     """
     places = {
         step.clients.run: place.at("step", number, "clients", "program")
@@ -34,15 +41,17 @@ def programs_of(
         places[runs[MAX_PROGRAMS]].refuse(
             f"{len(runs)} programs in one scenario, with their arguments; at most {MAX_PROGRAMS}"
         )
-    return tuple(_program(places[run], run, arches) for run in runs)
+    return tuple(_program(places[run], run, arches, memory_mib) for run in runs)
 
 
-def _program(place: Place, run: Run, arches: Sequence[Arch]) -> Program:
+def _program(place: Place, run: Run, arches: Sequence[Arch], memory_mib: int) -> Program:
     word, args, wakeup_line, expect_status = run
     if "\0" in word:
         place.refuse("a NUL character is in no name of a file")
     path = place.path.parent / Path(word).expanduser()
     try:
+        if not word.endswith(SOURCE_SUFFIX):
+            refuse_no_room(path.name, path.stat().st_size, memory_mib)
         files = sources_of(path) if word.endswith(SOURCE_SUFFIX) else {}
         digest = digest_of(path, files)
         problem = None if files else binary_problem(path, arches)

@@ -107,6 +107,8 @@ def print_verified(console: Console, folder: RunFolder) -> bool:
 
 def hosts_of(args: argparse.Namespace) -> Hosts | None:
     """Return what the file says that --fleet names. Raises InputError."""
+    if args.tag is not None and args.fleet is None and args.scheduler is None:
+        raise InputError("--tag needs --fleet or --scheduler: it chooses hosts")
     if args.fleet is None:
         return None
     for name in ("scheduler", "tls"):
@@ -132,7 +134,7 @@ def cluster_of(
     Raises InputError, and InfrastructureError if there is no host.
     """
     if args.jobqueue is not None:
-        for name in ("fleet", "scheduler", "tls", "tag"):
+        for name in ("fleet", "scheduler", "tls"):
             if getattr(args, name) is not None:
                 raise InputError(f"--{name} cannot be combined with --jobqueue")
         with jobs(*args.jobqueue) as made:
@@ -145,7 +147,7 @@ def cluster_of(
             yield cluster
         return
     if args.scheduler is None:
-        for name in ("tls", "verify", "tag"):
+        for name in ("tls", "verify"):
             if getattr(args, name) is not None:
                 raise InputError(f"--{name} needs --scheduler")
         yield None

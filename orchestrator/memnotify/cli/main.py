@@ -41,6 +41,7 @@ COMMANDS = {
     "explain": "say what a finding, a failure or an invariant means, and what to do",
     "replay": "re-run a finished cell and compare its records",
     "gdb": "debug the guest of a finished cell with gdb, forward and backward",
+    "shell": "open a shell in the guest of a finished cell, or run a command there",
     "dump": "write the memory of a finished cell's guest, for drgn and crash",
     "fleet": "make, watch and end a fleet of hosts that run campaigns",
     "store": "list and prune what is kept in the cache folder",
@@ -93,6 +94,8 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     inherited.prepare()
+    # It would look through all installed packages for some, which could change our models.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     folders = os.environ.get(places.PATH)
     try:
         return _run(argv)

@@ -23,12 +23,13 @@ class Parser(argparse.ArgumentParser):
     argparse itself expects the values of a repeatable argument to be consecutive.
 
     `words` are those that follow on the command line, or None for a parser of all there could be.
-    `valued` are options before a command whose values are words of their own, and
-    `first_steps` is printed if no command is given.
+    `valued` are options before a command whose values are words of their own, `rest` is the
+    argument that gets all words after `--`, and `first_steps` is printed if no command is given.
     """
 
     words: Sequence[str] | None = None
     valued: Sequence[str] = ()
+    rest = ""
     first_steps = ""
     _commands: Mapping[str, str] = MappingProxyType({})
     _within = False
@@ -66,6 +67,11 @@ class Parser(argparse.ArgumentParser):
         return None
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self.rest and args is not None and "--" in args:
+            at = args.index("--")
+            found, unknown = self.parse_known_args(args[:at], namespace)
+            setattr(found, self.rest, [*getattr(found, self.rest), *args[at + 1 :]])
+            return found, unknown
         # A parser with subcommands has no other positional arguments.
         words = args = _with_descending(sys.argv[1:] if args is None else args)
         if not self._within:

@@ -73,12 +73,13 @@ class Descriptors:
     disks: tuple[Disk, ...] = ()
     memories: tuple[Memory, ...] = ()
     state: int = -1  # QEMU's saved state, if the guest is restored
+    lines: tuple[int, ...] = ()  # sockets behind more serial ports, for a shell
 
     def numbers(self) -> tuple[int, ...]:
         files = [disk.fd for disk in self.disks]
         files += [memory.fd for memory in self.memories if memory.fd >= 0]
         files += [self.state] if self.state >= 0 else []
-        return (self.qmp, self.console, self.log, *files)
+        return (self.qmp, self.console, self.log, *files, *self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,18 @@ class OpenTape:
     events: Path
     snapshots: Path
     play: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStub:
+    """The descriptor of a connected socket for gdb's protocol; it changes nothing of the guest.
+
+    If the guest is `paced`, virtual time does not run ahead of the host's while the guest waits:
+    somebody may sit in front of it.
+    """
+
+    fd: int
+    paced: bool = False
 
 
 def memories_of(cell: Cell) -> tuple[Memory, ...]:
@@ -294,12 +307,12 @@ def command_line(
     disks: tuple[Disk, ...],
     tape: OpenTape | None = None,
     gdb: int | None = None,
-    stub: int | None = None,
+    stub: OpenStub | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    `gdb` is the descriptor of the socket at which QEMU waits for gdb, `stub` that of a connected
-    one, at which we speak gdb's protocol ourselves; it changes nothing else of the guest.
+    `gdb` is the descriptor of the socket at which QEMU waits for gdb; at a `stub` we speak gdb's
+    protocol ourselves.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
@@ -321,8 +334,9 @@ def command_line(
             )
         argv += ["-accel", "kvm"]
     elif cell.clock is Clock.VIRTUAL:
+        sleep = "on" if stub is not None and stub.paced else "off"
         argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]
-        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off{recording}"]
+        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep={sleep}{recording}"]
     else:
         argv += ["-accel", f"tcg,tb-size={_TRANSLATIONS_MIB}"]
     argv += ["-cpu", cell.machine.cpu]
@@ -337,7 +351,7 @@ def command_line(
     if gdb is not None:
         argv += ["-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"]
     if stub is not None:
-        argv += ["-chardev", f"socket,id=gdb,fd={stub}", "-gdb", "chardev:gdb"]
+        argv += ["-chardev", f"socket,id=gdb,fd={stub.fd}", "-gdb", "chardev:gdb"]
     return argv
 
 

@@ -60,6 +60,7 @@ class Host:
         self._on_stage = on_stage
         self._resume = resume or partial(monitor.execute, "cont")
         self._answered = 0
+        self._boots = False
         self._waits = False
         self._may_answer = asyncio.Event()
         self._may_answer.set()
@@ -108,8 +109,20 @@ class Host:
         self._answered = self._region.ask().sequence
         self._region.post(self._mail)
         self._on_stage("run")
+        await self._resume()
+        return await self._answer_all()
+
+    async def go_on(self) -> End:
+        """Serve a guest that runs already, until it ends; if it boots, its scenario is posted.
+
+        Whoever calls this resumes the guest. Raises InfrastructureError.
+        """
+        self._boots = True
+        self._answered = self._region.ask().sequence
+        return await self._answer_all()
+
+    async def _answer_all(self) -> End:
         while True:
-            await self._resume()
             ask = await self._next_ask()
             if isinstance(ask, End):
                 return ask
@@ -118,6 +131,7 @@ class Host:
                 return End()
             if not await self._serve(ask):
                 return _nonsense(ask)
+            await self._resume()
 
     async def _next_ask(self) -> Ask | End:
         self._waits = True
@@ -141,6 +155,9 @@ class Host:
 
     async def _serve(self, ask: Ask) -> bool:
         """Carry out a balloon request; return False if the scenario has no such step."""
+        if ask.reason == Reason.READY and self._boots:
+            self._boots = False
+            return True
         target_kib = self._balloon_target(ask.step)
         if target_kib is None:
             return False

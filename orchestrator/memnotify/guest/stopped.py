@@ -34,6 +34,7 @@ from memnotify.guest.watchdog import CpuClock, Limits, watch
 from memnotify.model import BootFiles, Cell
 from memnotify.process import CommandLog
 from memnotify.records import layout
+from memnotify.scenario import Scenario
 
 T = TypeVar("T")
 
@@ -67,10 +68,16 @@ def window_of(agent: Path, log: CommandLog) -> Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """A guest that stands at the instruction after the one that made a record valid."""
+    """A guest that stands at the instruction after the one that made a record valid.
+
+    `host` has answered the guest so far, and can go on.
+    """
 
     vm: Vm
     monitor: Monitor
+    stub: Stub
+    host: Host
+    cpu: CpuClock
 
     @property
     def region(self) -> Region:
@@ -87,17 +94,20 @@ async def stop_at(
     window: Window,
     number: int,
     then: Callable[[Stopped], Awaitable[T]],
+    scenario: Scenario | None = None,
     watcher: Watcher = UNWATCHED,
     log: CommandLog | None = None,
     limits: Limits | None = None,
 ) -> T:
     """Run a cell's guest until record `number`, from 0, is valid, and return what `then` returns.
 
-    `parts` are those of its `start`. QEMU is gone afterwards. Raises InputError if the guest ends
-    without that record, and InfrastructureError as `run_cell` does.
+    `parts` are those of its `start`. QEMU is gone afterwards. The guest gets `scenario` instead of
+    its own, if that is given. Raises InputError if the guest ends without that record, and
+    InfrastructureError as `run_cell` does.
     """
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
     limits = limits or Limits()
+    scenario = scenario or cell.scenario
     with ExitStack() as stack:
         ours, theirs = map(stack.enter_context, socket.socketpair())
         vm = stack.enter_context(
@@ -111,8 +121,8 @@ async def stop_at(
             host = Host(
                 monitor=monitor,
                 region=parts.region,
-                scenario=cell.scenario,
-                mail=encode_scenario(cell.scenario),
+                scenario=scenario,
+                mail=encode_scenario(scenario),
                 on_stage=watcher.on_stage,
             )
             async with Stub(ours, patience=limits.qmp_seconds) as stub:
@@ -137,7 +147,7 @@ async def stop_at(
                     why = end.finding or "it ended"
                     raise InputError(f"the guest never wrote record {number}: {why} {end.detail}")
                 await stub.unwatch(place, _COMMIT_BYTES)
-                return await then(Stopped(vm=vm, monitor=monitor))
+                return await then(Stopped(vm=vm, monitor=monitor, stub=stub, host=host, cpu=cpu))
 
         return await live(vm, conduct, patience=limits.qmp_seconds, log=log)
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +47,7 @@ class Vm:
     description: int  # the file from which QEMU reads it
     fds: tuple[int, ...]  # of all files that argv refers to
     gdb: socket.socket | None  # QEMU's end: where it waits for gdb, or the other end of a stub
+    lines: tuple[socket.socket, ...]  # QEMU's ends behind more serial ports
     console: KernelConsole
     transcript: IO[str]
     folder: Path
@@ -67,12 +68,14 @@ def open_vm(
     folder: Path,
     tape: qemu.Tape | None = None,
     gdb: Path | socket.socket | None = None,
+    lines: Sequence[socket.socket] = (),
 ) -> Iterator[Vm]:
     """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
 
     All files are opened here, because QEMU may run as a user who cannot reach any of them. With
     `gdb`, gdb can connect to a socket of that name; or we speak its protocol (guest/stub.py) at the
-    other end of that socket, which QEMU gets. Raises OSError.
+    other end of that socket, which QEMU gets. With `lines`, there is a serial port for each of
+    these sockets, and time passes as on the host. Raises OSError.
     """
     user = qemu_user()
     with ExitStack() as stack:
@@ -94,7 +97,7 @@ def open_vm(
             disks=parts.disks,
             tape=None if tape is None else qemu.OpenTape(names[3], names[4], tape.play),
             gdb=None if listener is None else listener.fileno(),
-            stub=None if stub is None else stub.fileno(),
+            stub=None if stub is None else qemu.OpenStub(stub.fileno(), paced=bool(lines)),
         )
         console = stack.enter_context((folder / CONSOLE).open("wb"))
         transcript = stack.enter_context(
@@ -109,6 +112,7 @@ def open_vm(
             description=description,
             fds=tuple(fds),
             gdb=listener or stub,
+            lines=tuple(lines),
             console=KernelConsole(console),
             transcript=transcript,
             folder=folder,
@@ -149,6 +153,7 @@ async def live(
             disks=vm.parts.disks,
             memories=vm.parts.memories,
             state=vm.parts.state,
+            lines=tuple(line.fileno() for line in vm.lines),
         )
         text = qemu.machine_description(vm.cell, fds)
         (vm.folder / _DESCRIPTION).write_text(text, encoding="utf-8")
@@ -159,6 +164,8 @@ async def live(
         if vm.gdb is not None:
             # If our own end stayed open, gdb would wait forever for a QEMU that is dead.
             listening = (theirs.enter_context(vm.gdb).fileno(),)
+        for line in vm.lines:
+            theirs.enter_context(line)
         copier = asyncio.create_task(vm.console.copy(our_console))
         try:
             async with await spawn(

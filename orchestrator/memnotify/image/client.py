@@ -7,22 +7,25 @@ linked with images/client/watch.c, which logs what the program waits for.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import shutil
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from memnotify import places
 from memnotify.digest import digest_file, digest_value
 from memnotify.errors import InputError
-from memnotify.files import read_bytes
+from memnotify.files import open_file, read_bytes
 from memnotify.image.program import TARGETS, compiler_version, need_compiler, zig_cc
 from memnotify.model import Arch
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.scenario import Program
 from memnotify.store import Store
+from memnotify.text import shown
+from memnotify.units import BYTES_PER_MIB
 
 MAX_PROGRAMS = 15
 """Programs of a cell; the relay of the guest program (own_relay.c) has room for so many."""
@@ -37,14 +40,25 @@ _WRAPPED = (
     *("poll", "epoll_ctl", "epoll_wait", "epoll_pwait"),
 )
 _WITH_TIME = ("ppoll", "select", "pselect")
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
-_ABSOLUTE = re.compile(rb'^[ \t]*#[ \t]*(?:include|embed)[ \t]*["<](/[^">\n]*)[">]', re.M)
+# A line of the preprocessor may go on after a backslash, and have comments in it.
+_GLUED = re.compile(rb"\\[ \t]*\r?\n")
+_COMMENT = re.compile(rb"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|/\*.*?\*/|//[^\n]*""", re.S)
+_TAKES = re.compile(
+    rb"^[ \t]*(?:#|%:)[ \t]*(?:include_next|include|import|embed)\b[ \t]*(?P<what>[^\n]*)", re.M
+)
+_NAMED = re.compile(rb'"(?P<beside>[^"\n]+)"|<(?P<ours>[^>\n]+)>')
+_PLAIN = re.compile(r"[\w.,+@ -]+")  # names of files that no message is misread for
+_INCBIN = re.compile(rb"\.incbin\b")
+_MOST_BYTES = 16 << 20
+"""Of a C file with all that it includes."""
 # Otherwise assert() would put the folder of the build into the binary, which would always differ.
 _AS_IF_HERE = "-ffile-prefix-map={}=."
 _ERROR = re.compile(
     r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<what>.*)$", re.M
 )
 _UNDEFINED = re.compile(r"undefined (?:symbol|reference)[^\n]*")
+
+_KERNEL_MIB = 8  # what a guest needs beside its programs, at the very least
 
 _ELF, _CLASSES = b"\x7fELF", {1: Arch.I386, 2: Arch.X86_64}
 _MACHINES = {Arch.I386: 3, Arch.X86_64: 62}
@@ -62,28 +76,64 @@ def name_of(path: Path) -> str:
 def sources_of(path: Path) -> dict[str, bytes]:
     """Return a C file and the files beside it that it includes, by path relative to its folder.
 
-    Raises OSError if the file itself cannot be read, and InputError for a file that is named by an
-    absolute path: it would be in the binary and not in its digest. What is missing of the others,
-    the compiler says.
+    Raises OSError if the file itself cannot be read, and InputError for what would be in the binary
+    and not in its digest, or has no end: a file that is named by an absolute path, by one that
+    leads out of the folder, or by a macro; a device, a pipe or a folder; and more than
+    _MOST_BYTES. What is missing of the others, the compiler says.
     """
-    found = {path.name: read_bytes(path)}
+    found = {path.name: _bounded(path, 0)}
     todo = [path.name]
     while todo:
         name = todo.pop()
-        if absolute := _ABSOLUTE.search(found[name]):
+        for inner in _taken(name, found[name]):
+            there = path.parent / inner
+            if inner in found or not there.exists():
+                continue
+            if not there.is_file():
+                kind = "a folder" if there.is_dir() else "not a regular file"
+                raise InputError(f"{name} includes {shown(inner)}, which is {kind}")
+            found[inner] = _bounded(there, sum(map(len, found.values())))
+            todo.append(inner)
+    return found
+
+
+def _bounded(path: Path, before: int) -> bytes:
+    with open_file(path) as file:
+        data = file.read(_MOST_BYTES - before + 1)
+    if before + len(data) > _MOST_BYTES:
+        raise InputError(
+            f"{shown(path.name)} makes the source larger than {_MOST_BYTES >> 20} MiB",
+            hint="let the program compute its data",
+        )
+    return data
+
+
+def _taken(name: str, content: bytes) -> Iterator[str]:
+    """Yield the files beside a source that it includes, by paths relative to its folder."""
+    text = _COMMENT.sub(lambda found: found[1] or b" ", _GLUED.sub(b"", content))
+    if _INCBIN.search(text):
+        raise InputError(
+            f"{name} has .incbin, whose file may change unseen",
+            hint="make an array of it, in a file that is included",
+        )
+    for line in _TAKES.finditer(text):
+        named = _NAMED.match(line["what"])
+        if named is None:
             raise InputError(
-                f"{name} includes {absolute[1].decode(errors='replace')}, which may change unseen",
+                f"{name} includes a file that a macro names, which may change unseen: "
+                f"{shown(line['what'].decode(errors='replace').strip())}",
+                hint="write its name after the directive",
+            )
+        word = (named["beside"] or named["ours"]).decode(errors="replace")
+        inner = posixpath.normpath(posixpath.join(posixpath.dirname(name), word))
+        out = inner.startswith("..") if named["beside"] else ".." in Path(word).parts
+        if posixpath.isabs(word) or out:
+            raise InputError(
+                f"{name} includes {word}, which may change unseen",
                 hint="copy it into the folder of the source, and include it from there",
             )
-        for word in _INCLUDE.findall(found[name]):
-            other = Path(name).parent / word.decode(errors="replace")
-            inner = other.as_posix()
-            if ".." in other.parts or other.is_absolute() or inner in found:
-                continue
-            if (path.parent / other).is_file():
-                found[inner] = read_bytes(path.parent / other)
-                todo.append(inner)
-    return found
+        if named["beside"]:
+            yield inner
 
 
 def digest_of(path: Path, files: Mapping[str, bytes]) -> str:
@@ -114,6 +164,20 @@ def binary_problem(path: Path, arches: Sequence[Arch]) -> tuple[str, str] | None
     if struct.pack("<I", _INTERPRETER) in kinds:
         return "it is linked dynamically, and a guest has no libraries", "link it with -static"
     return None
+
+
+def refuse_no_room(what: str, size: int, memory_mib: int) -> None:
+    """Raise InputError if programs of so many bytes cannot be in a guest of so much memory.
+
+    It has them twice while it boots: in the initramfs, and unpacked.
+    """
+    most = max(0, memory_mib - _KERNEL_MIB) * BYTES_PER_MIB // 2
+    if size > most:
+        raise InputError(
+            f"{what} takes {size / BYTES_PER_MIB:.1f} MiB, and a guest of {memory_mib} MiB has "
+            f"room for {most / BYTES_PER_MIB:.0f} MiB: it has its programs twice while it boots",
+            hint="raise memory_mib, or make the program smaller, such as with strip",
+        )
 
 
 def _recipe(program: Program, files: Mapping[str, bytes], arch: Arch) -> dict[str, Any]:
@@ -166,7 +230,10 @@ def ensure_client(program: Program, arch: Arch, *, store: Store, log: CommandLog
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
-        compile_client(folder / path.name, work / "client", arch, path, store=store, log=log)
+        source = folder / path.name
+        if not _PLAIN.fullmatch(path.name):  # the compiler writes it into its messages
+            source = source.rename(folder / f"source-{program.name}")
+        compile_client(source, work / "client", arch, path, store=store, log=log)
         shutil.rmtree(folder)
         return {}
 
@@ -197,7 +264,10 @@ def _refusal(said: str, source: Path, told: Path) -> InputError:
     if found is not None:
         file = Path(found["file"])
         inside = file.is_relative_to(source.parent)
-        file = told.parent / file.relative_to(source.parent) if inside else file
+        if file == source:
+            file = told
+        elif inside:
+            file = told.parent / file.relative_to(source.parent)
         return InputError(found["what"], file=file, line=int(found["line"]))
     missing = _UNDEFINED.search(said)
     lines = [line for line in said.splitlines() if line.strip()]

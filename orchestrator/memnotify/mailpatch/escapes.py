@@ -28,6 +28,8 @@ _BARE = re.compile(r"[<>]|&(?!#?\w+;)")
 _ARCHIVES = "\u00a0\u200b\u2060\ufeff\u00ad"  # those of the odd marks that archives insert
 _NONE = Line(number=1, text="")
 _PLACES = 20  # examined for a line
+_ODD_BLANK = "\u00a0"
+_TELLING = 20  # blanks of a diff; an archive that replaces blanks would have replaced one of them
 
 Opened = Sequence[OpenFile]
 Lines = tuple[str, ...]
@@ -145,6 +147,9 @@ class Signs:
         """
         bodies = {line.number for line in _bodies(text)}
         begin = min((diff.line for diff in text.diffs), default=1)
+        diff = "".join(lines[begin - 1 : max(bodies, default=0)])
+        if mark == _ODD_BLANK and mark not in diff and diff.count(" ") >= _TELLING:
+            return False, True  # only the message has it
         headers = (n for n in range(begin, max(bodies, default=0)) if n not in bodies)
         if any(mark in lines[number - 1] for number in headers):
             return True, True

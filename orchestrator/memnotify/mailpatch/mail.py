@@ -29,6 +29,7 @@ from memnotify.mailpatch.page import looks_like_page, page_text
 from memnotify.mailpatch.page_headers import SHOWN_FIELD, WANTED, headers_in_text
 from memnotify.mailpatch.several import Piece, block_end, has_diff, pieces_of_mail, pieces_of_page
 from memnotify.mailpatch.transfer import UNDECODED, undecoded
+from memnotify.mailpatch.truncation import Diffstat
 from memnotify.mailpatch.unpack import unpacked, without_top
 
 PROVENANCE = "X-Memnotify-"
@@ -303,7 +304,9 @@ def _piece(lines: Sequence[str], piece: Piece, known: Mail, skipped: int) -> Mai
     first = None if known.first is None else known.first + piece.start + skipped
     text = lines[piece.start + skipped : piece.end]
     if piece.message or piece.headers:
-        first, text = None, [*piece.message, "", *text]
+        # A diffstat in the message of a commit is no part of the mail's own.
+        ends = "---" if Diffstat.of(piece.message).files is not None else ""
+        first, text = None, [*piece.message, ends, *text]
     return replace(known, levels=levels_of(text), first=first)
 
 

@@ -35,7 +35,9 @@ def split_message(head: Sequence[str]) -> tuple[list[str], list[str], bool]:
     message = _without_hg(message)
     stat = [line for line in lines if _STAT.fullmatch(line)] if total is not None else []
     if total is not None:
-        message = [line for line in message if line not in stat] if at is None else message
+        # Without a ---, a diffstat with text below it is part of the message.
+        while at is None and message and (not message[-1].strip() or message[-1] in stat):
+            message.pop()
         notes = [line for line in notes if line not in stat]
     return _trimmed(message), _trimmed(notes), bool(stat)
 

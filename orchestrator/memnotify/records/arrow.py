@@ -1,7 +1,8 @@
 """Columns of Arrow as arrays of numpy, and arrays as columns, both over the same memory.
 
 pyarrow's own conversions, such as pa.array(), pa.scalar() and to_numpy(), import pandas if that is
-installed, which takes longer than to write a log.
+installed, and take() and filter() of a column import pyarrow.compute. Either takes longer than to
+write a log.
 """
 
 from __future__ import annotations
@@ -35,15 +36,25 @@ def texts(values: NDArray[Any], there: Flags) -> tuple[Any, Any]:
     """Return such a column of texts, and the bytes that they stand for."""
     known, which = np.unique(values, return_inverse=True)
     written = [name.decode(errors="replace").encode() for name in known.tolist()]
-    column = strings(written).take(spread(which, there))
-    return column, np.array(written, values.dtype)[which]
+    # take() of a column would do it, and would import pyarrow.compute for that.
+    lengths = np.zeros(there.size, np.int32)
+    lengths[there] = np.array([len(name) for name in written], np.int32)[which]
+    data = b"".join([written[number] for number in which.tolist()])
+    return _column_of_texts(lengths, data, there), np.array(written, values.dtype)[which]
 
 
 def strings(written: Sequence[bytes]) -> Any:
     """Return a column of texts in UTF-8."""
-    ends = np.cumsum([0, *map(len, written)], dtype=np.int32)
-    data = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(written))]
-    return pa.Array.from_buffers(pa.string(), len(written), data)
+    return _column_of_texts(np.array([len(name) for name in written]), b"".join(written))
+
+
+def _column_of_texts(lengths: NDArray[Any], data: bytes, there: Flags | None = None) -> Any:
+    """Return a column of texts whose bytes follow one another, with null where there is none."""
+    known = None if there is None else pa.py_buffer(np.packbits(there, bitorder="little"))
+    ends = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=ends[1:])
+    buffers = [known, pa.py_buffer(ends), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(lengths), buffers)
 
 
 def plain(column: Any) -> NDArray[Any]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from memnotify.errors import InputError
-from memnotify.guest.backing import Parts, new_parts
+from memnotify.guest import snapshots
+from memnotify.guest.backing import Parts, new_parts, parts_to_save
 from memnotify.guest.stopped import Stopped, stop_at, window_of
 from memnotify.guest.template import Template
 from memnotify.guest.view import Watcher
 from memnotify.model import Cell
+from memnotify.process import CommandLog
 from memnotify.records.compare import Comparison, compare
 from memnotify.records.log import VIEWS, RecordLog, Records
 from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.run.replay import Again
+from memnotify.scenario import Scenario
 from memnotify.units import NS_PER_S
 
 T = TypeVar("T")
@@ -67,34 +70,46 @@ def moment(finished: Finished, *, number: int | None, at: float | None) -> Momen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """A guest at a moment. `comparison` compares its records up to there with those of the run."""
+    """A guest at a moment. `comparison` compares its records up to there with those of the run.
+
+    `restored` says whether it was loaded from a template, and did not boot.
+    """
 
     guest: Stopped
     moment: Moment
     comparison: Comparison
+    restored: bool
 
 
 async def look(
     moment: Moment,
     again: Again,
     then: Callable[[Reached], Awaitable[T]],
+    *,
+    after: Callable[[T, Path], Awaitable[T]] | None = None,
+    scenario: Scenario | None = None,
+    still: bool = False,
 ) -> T:
     """Run a cell's guest again to a moment, and return what `then` returns there.
 
-    It starts as it did in the run, from the same template. Raises what `guest.stopped.stop_at` and
-    `Again.claim` raise.
+    It starts as it did in the run, from the same template. With `after`, its memories are files,
+    and this returns what `after` makes of the result when QEMU has ended, while they are there, and
+    of a folder for its own files. The other arguments are those of `guest.stopped.stop_at` and
+    `Again.claim`. Raises what these raise.
     """
     finished = moment.finished
     job, guests = finished.job, again.guests
     recorded = read_records(finished.records)
+    template: Template | None = None
 
     async def reached(guest: Stopped) -> T:
         log = guest.region.records()
         compared = compare(_until(recorded, moment.number), _until(log, moment.number), VIEWS)
-        return await then(Reached(guest=guest, moment=moment, comparison=compared))
+        restored = template is not None
+        there = Reached(guest=guest, moment=moment, comparison=compared, restored=restored)
+        return await then(there)
 
-    async with again.claim(job.cell):
-        template: Template | None = None
+    async with again.claim(job.cell, still=still):
         if finished.from_template and guests.templates is not None:
             template = await guests.templates.get(
                 job.cell,
@@ -108,8 +123,10 @@ async def look(
         # A socket's path must be short, so it is not in the run's folder.
         with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
             folder = Path(name)
-            with _parts(job.cell, folder, template) as parts:
-                return await stop_at(
+            with _parts(
+                job.cell, folder, template, kept=after is not None, log=guests.log
+            ) as parts:
+                result = await stop_at(
                     job.cell,
                     files=job.boot_files,
                     folder=folder,
@@ -118,13 +135,31 @@ async def look(
                     window=window_of(job.image.file("agent"), guests.log),
                     number=moment.number,
                     then=reached,
+                    scenario=scenario,
                     watcher=Watcher(on_stage=again.on_stage, on_view=again.on_view),
                     log=guests.log,
                 )
+                if after is None:
+                    return result
+                with tempfile.TemporaryDirectory(prefix="memnotify-") as other:
+                    return await after(result, Path(other))
 
 
-def _parts(cell: Cell, folder: Path, start: Template | None) -> AbstractContextManager[Parts]:
-    return new_parts(cell, folder) if start is None else start.parts(cell, folder)
+@contextmanager
+def _parts(
+    cell: Cell, folder: Path, start: Template | None, *, kept: bool, log: CommandLog
+) -> Iterator[Parts]:
+    if start is not None:
+        with start.parts(cell, folder) as parts:
+            yield parts
+    elif kept:
+        state = folder / "state.qcow2"
+        snapshots.create(state, log=log)
+        with parts_to_save(cell, folder, state=state.read_bytes()) as parts:
+            yield parts
+    else:
+        with new_parts(cell, folder) as parts:
+            yield parts
 
 
 def _until(log: RecordLog, number: int) -> Records:

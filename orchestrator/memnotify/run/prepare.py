@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import MemnotifyError
-from memnotify.image.build import ensure_image
+from memnotify.image.build import INITRAMFS, ensure_image
+from memnotify.image.client import refuse_no_room
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import remembering
 from memnotify.kernel.source import ensure_source, named_source
-from memnotify.model import Cell, KernelRequest
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.base_selection import (
     PATIENCE,
@@ -26,6 +27,7 @@ from memnotify.run.base_selection import (
 )
 from memnotify.run.stages import IMAGE, SOURCE, kernel_stage
 from memnotify.run.telling import if_slow, kernel_name
+from memnotify.scenario import Program
 from memnotify.store import Artifact, Store
 
 
@@ -69,13 +71,20 @@ def build_clients(cells: Iterable[Cell], using: Preparing) -> None:
 
     It comes before everything that takes minutes: what is wrong with such a program is soon known.
     A second or two are enough, but the first use of the compiler builds its C library, which takes
-    up to a minute. Raises as `ensure_image` does.
+    up to a minute. Raises as `ensure_image` does, and InputError if the guest with the least memory
+    has no room for them.
     """
-    for arch, programs in dict.fromkeys((cell.request.arch, cell.programs) for cell in cells):
+    least: dict[tuple[Arch, tuple[Program, ...]], int] = {}
+    for cell in cells:
+        key = (cell.request.arch, cell.programs)
+        least[key] = min(cell.memory_mib, least.get(key, cell.memory_mib))
+    for (arch, programs), memory_mib in least.items():
         names = ", ".join(program.name for program in programs)
         if programs:
             with if_slow(f"compiling {names} for {arch}", using.say):
-                ensure_image(arch, store=using.store, log=using.log, programs=programs)
+                image = ensure_image(arch, store=using.store, log=using.log, programs=programs)
+            size = image.file(INITRAMFS).stat().st_size
+            refuse_no_room(f"the image with {names}", size, memory_mib)
 
 
 def build_timed(requests: Iterable[KernelRequest], using: Preparing) -> None:

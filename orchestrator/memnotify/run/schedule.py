@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -50,8 +51,8 @@ async def run_jobs(
         async with slots, executor.turn(job, waiting=waiting) as turn:
             started.set()
             holder = None if holder_of is None else holder_of(job)
-            with folder.draft(job.id) as failed:
-                result = await _try_and_publish(job, turn, folder, failed, board, holder)
+            with ExitStack() as drafts:
+                result = await _try_and_publish(job, turn, folder, drafts, board, holder)
         outcome = result.outcome
         if outcome.infrastructure is None:
             durations.note(job.name, result.wall_seconds)
@@ -88,15 +89,18 @@ async def _try_and_publish(
     job: Job,
     turn: Turn,
     folder: RunFolder,
-    failed: Path,
+    drafts: ExitStack,
     board: Board,
     holder: Holder | None,
 ) -> CellResult:
-    """Try a cell until it has a result or has failed too often; `failed` gets files of failures.
+    """Try a cell until it has a result or has failed too often.
+
+    `drafts` holds the folder with the files of failures, which hardly any cell needs.
 
     A failure of the testbed never replaces an existing result.
     """
     attempts: list[Attempted] = []
+    failed: Path | None = None
     watcher = Watcher(
         on_stage=partial(board.stage, job.name),
         on_view=partial(board.view, job.name),
@@ -113,6 +117,7 @@ async def _try_and_publish(
                 and not await turn.hopeless(outcome)
             ):
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
+                failed = failed or drafts.enter_context(folder.draft(job.id))
                 draft.rename(failed / str(len(attempts)))  # works even on a full disk
                 continue
             if outcome.infrastructure is not None and folder.has(job.id):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 from memnotify.errors import InfrastructureError
 from memnotify.guest.view import Watcher
 from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
+from memnotify.run.executors.dask_batches import Order
 from memnotify.run.executors.dask_hosts import Hosts
 from memnotify.run.executors.parcel import Returned
 
@@ -26,6 +26,7 @@ _ENOUGH = 3
 """Results that must be there before one host can be called slow."""
 
 _LATEST = 100
+_AHEAD_S, _MOST_AHEAD = 0.5, 15
 _SLOW = "slow"  # how the reason begins for which a cell left a host that was
 
 
@@ -36,18 +37,16 @@ def was_slow(move: Move) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Copy:
-    """A cell, as given to the cluster once.
+    """A cell, as given to the cluster once. `host` is an address, from when it has begun there."""
 
-    `only` are the addresses of the hosts that may have it; None: any. `host` is an address, from
-    when it has begun there.
-    """
-
-    key: str
-    future: Any
+    order: Order
     task: asyncio.Task[Returned]
-    only: Sequence[str] | None
     host: str | None = None
     since: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return self.order.key
 
     def failure(self) -> InfrastructureError | None:
         """Return why a copy that has ended has no result."""
@@ -112,10 +111,19 @@ class Cells:
         self._leaves(copy)
 
     def returned(self, copy: Copy) -> None:
-        """Note how long a copy took that has a result."""
-        if copy.host is not None:
-            self._seconds.append(time.monotonic() - copy.since)
-            del self._seconds[:-_LATEST]
+        """Note how long a copy took that has a result: no time, if it was not heard to begin."""
+        self._seconds.append(0.0 if copy.host is None else time.monotonic() - copy.since)
+        del self._seconds[:-_LATEST]
+
+    def usual(self) -> float | None:
+        """Return how long the latest cells took; None before there are enough."""
+        return median(self._seconds) if len(self._seconds) >= _ENOUGH else None
+
+    def each(self) -> int:
+        """Return how many cells each slot should have: one that runs, and enough for a while."""
+        usual = self.usual()
+        ahead = 1 if usual is None else round(_AHEAD_S / (usual or _AHEAD_S / _MOST_AHEAD))
+        return 1 + min(_MOST_AHEAD, max(1, ahead))
 
     def began(self, key: str, address: str) -> UnderWay | None:
         """Note that a copy is on a host; return its cell, if it is still wanted."""
@@ -147,7 +155,8 @@ class Cells:
                     cell.lost.append(Move(host=name, why=why))
                     count += 1
             if all(
-                copy.only is not None and not any(each in self._hosts for each in copy.only)
+                copy.order.only is not None
+                and not any(each in self._hosts for each in copy.order.only)
                 for copy in cell.copies
             ):
                 stranded.append(cell)
@@ -158,9 +167,9 @@ class Cells:
 
         It is noted why the cell left it, as it will have, if another copy is faster.
         """
-        if len(self._seconds) < _ENOUGH:
+        if (usual := self.usual()) is None:
             return
-        usual, now = median(self._seconds), time.monotonic()
+        now = time.monotonic()
         for cell in self:
             copy = cell.copies[0] if len(cell.copies) == 1 else None
             if copy is None or copy.host is None:

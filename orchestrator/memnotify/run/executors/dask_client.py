@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pickle
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -17,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+import dask
+from distributed import Client, KilledWorker
 from distributed.client import CancelledError
 
 from memnotify.campaign.plan import cell_name
@@ -29,6 +31,7 @@ from memnotify.results.summary import Job
 from memnotify.run.attempt import failed
 from memnotify.run.executors import dask_worker
 from memnotify.run.executors.dask_arrival import arrived
+from memnotify.run.executors.dask_batches import NO_CODE, Batches, Order
 from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay, was_slow
 from memnotify.run.executors.dask_connection import opened
 from memnotify.run.executors.dask_hosts import Hosts
@@ -80,6 +83,7 @@ class OnDask:
         self._run = f"memnotify-{uuid.uuid4().hex}"
         self._cells = Cells(self.hosts)
         self._supply = Supply(client, services.store, services.board)
+        self._batches = Batches(client)
         self._begun = False
         self._inside = 0
         self._room = asyncio.Event()
@@ -127,15 +131,14 @@ class OnDask:
             return  # workers end their guests themselves when they have no scheduler
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_ENDING_S):
-                futures = [copy.future for copy in self._cells.copies()]
-                await self.client.cancel(futures, force=True)
+                await self._cancel(self._cells.copies())
                 await self.client.run(dask_worker.stop, self._run, on_error="ignore")
 
     @asynccontextmanager
     async def turn(self, job: Job, *, waiting: Callable[[str], None]) -> AsyncIterator[Turn]:
-        """Wait until the cluster has use for another cell: each host has one in reserve."""
+        """Wait until the cluster has use for another cell: each host has some in reserve."""
         began = time.monotonic()
-        while self._failure is None and self._inside >= 2 * self.hosts.slots():
+        while self._failure is None and self._inside >= self.hosts.slots() * self._cells.each():
             if not self.hosts.fit() and time.monotonic() - began > _LONG_S:
                 waiting("a host: the cluster has none")
                 began = time.monotonic() + 10 * _LONG_S
@@ -177,12 +180,20 @@ class OnDask:
                     self._submit(cell, cell.again)
                     cell.again = None
         finally:
-            rest = [copy.future for copy in cell.copies]
-            for copy in list(cell.copies):
+            rest = list(cell.copies)
+            for copy in rest:
                 copy.task.cancel()
                 self._cells.drop(cell, copy)
             if rest and self._failure is None:
-                self._start(self.client.cancel(rest, force=True))
+                self._start(self._cancel(rest))
+
+    async def _cancel(self, copies: Collection[Copy]) -> None:
+        """Have the cluster forget copies of cells, and end their guests."""
+        for copy in copies:
+            self._batches.drop(copy.order)
+        futures = [copy.order.future for copy in copies if copy.order.future is not None]
+        if futures:
+            await self.client.cancel(futures, force=True)
 
     def _ended(self, cell: UnderWay, copy: Copy) -> bool:
         """Note the end of a copy; return whether it decides: not if it failed and another runs."""
@@ -218,14 +229,11 @@ class OnDask:
         )
         wanted = need(job.cell, cores=self.hosts.least_cores())
         boots = self._cold or job.cell.clock is Clock.REAL
-        only = self.hosts.choice(avoid)
-        future = self.client.submit(
-            dask_worker.run_parcel,
-            parcel,
+        order = Order(
             key=key,
-            pure=False,
-            retries=0,
-            workers=only,
+            # As bytes: the scheduler would read it and write it again.
+            parcel=pickle.dumps(parcel),
+            only=self.hosts.choice(avoid),
             resources={
                 MEMORY: wanted.memory_mib,
                 CORES: wanted.cores,
@@ -233,12 +241,12 @@ class OnDask:
                 **({BOOTS: 1} if boots else {}),
             },
         )
-        task = asyncio.ensure_future(self._wait(future))
-        self._cells.add(cell, Copy(key, future, task, only))
+        task = asyncio.ensure_future(self._wait(order))
+        self._cells.add(cell, Copy(order, task))
 
-    async def _wait(self, future: Future) -> Returned:
+    async def _wait(self, order: Order) -> Returned:
         try:
-            returned = await future
+            returned = await self._batches.result(order)
         except KilledWorker as error:
             raise InfrastructureError(
                 HOSTS_LOST, f"several hosts died while they ran it, {error.last_worker.name} last"
@@ -275,14 +283,14 @@ class OnDask:
         task.add_done_callback(self._background.discard)
 
     def _on_event(self, event: tuple[float, Any]) -> None:
-        """Handle a worker's message about a cell of ours."""
-        said = event[1]
-        address, host, stage = said["address"], said["host"], said["stage"]
-        if "wants" in said:
-            self._start(self._supply.send(said["kind"], said["wants"], address, host))
-        cell = self._cells.began(said["key"], address)
-        if cell is not None and stage != STARTS:
-            cell.watcher.on_stage(f"{stage} on {host}")
+        """Handle a worker's message about cells of ours."""
+        address, host = event[1]["address"], event[1]["host"]
+        for said in event[1]["said"]:
+            if "wants" in said:
+                self._start(self._supply.send(said["kind"], said["wants"], address, host))
+            cell = self._cells.began(said["key"], address)
+            if cell is not None and said["stage"] != STARTS:
+                cell.watcher.on_stage(f"{said['stage']} on {host}")
 
     def _on_ready(self, event: tuple[float, Any]) -> None:
         if self._begun:
@@ -304,7 +312,7 @@ class OnDask:
         for copy in waiting:
             copy.task.cancel()
             self._cells.drop(cell, copy)
-        await self.client.cancel([copy.future for copy in waiting], force=True)
+        await self._cancel(waiting)
         if not cell.copies:
             cell.want()
 
@@ -394,7 +402,8 @@ async def connected(
     async with opened(cluster) as client:
         executor = OnDask(client, cluster, services, options)
         try:
-            await executor.begin(announce=announce)
-            yield executor
+            with dask.config.set(NO_CODE):
+                await executor.begin(announce=announce)
+                yield executor
         finally:
             await asyncio.shield(executor.end())

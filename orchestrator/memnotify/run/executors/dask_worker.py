@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import pickle
 import platform
 import re
 import threading
@@ -55,6 +56,9 @@ T = TypeVar("T")
 SUPPLY = 1e9
 """How much a host has of the resource that only says what it is; a cell wants 1 of it."""
 
+_MOMENT_S = 0.1
+"""What is said in such a moment goes to the scheduler together."""
+
 _GONE = ("cancelled", "released", "forgotten")
 """States of a task that nobody wants here any more."""
 
@@ -68,6 +72,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
     def __init__(self) -> None:
         self._running: dict[str, _Guest] = {}
         self._checked: set[str] = set()
+        self._said: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self.problem: str | None = None
 
     async def setup(self, worker: Worker) -> None:
@@ -85,7 +90,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         worker.log_event(READY, {"host": self.host, "address": worker.address})
 
     async def _set_up(self, worker: Worker) -> None:
-        self._running, self._checked = {}, set()
+        self._running, self._checked, self._said = {}, set(), {}
         self._worker = worker
         self.store = Store()
         self.incoming = delivery.Incoming(self.store)
@@ -177,6 +182,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
                 seconds=seconds,
             )
             files = ()
+        self._said.pop(key, None)  # that it has begun is no news any more
         return Returned(
             host=self.host,
             machine=dataclasses.replace(attempted.machine, name=self.host),
@@ -240,9 +246,23 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         return await self.incoming.get(kind, key, ask)
 
     def _tell(self, run: str, key: str, **said: Any) -> None:
+        """Say something about a cell, with what else is said in this moment. In our thread."""
+        if not self._said:
+            self._loop.call_later(_MOMENT_S, self._say)
+        self._said.setdefault(key, []).append((run, {"key": key, **said}))
+        if "wants" in said:
+            self._say()
+
+    def _say(self) -> None:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for events in self._said.values():
+            for run, said in events:
+                found.setdefault(run, []).append(said)
+        self._said.clear()
         with contextlib.suppress(Exception):  # a worker that is being closed tells nothing
-            event = {"key": key, "host": self.host, "address": self._worker.address, **said}
-            self._worker.log_event(run, event)
+            for run, told in found.items():
+                event = {"host": self.host, "address": self._worker.address, "said": told}
+                self._worker.loop.add_callback(self._worker.log_event, run, event)
 
 
 class _Guest:
@@ -287,8 +307,9 @@ class _Guest:
             self.gone.set_result(task.result())
 
 
-async def run_parcel(parcel: Parcel) -> Returned:
+async def run_packed(packed: bytes) -> Returned:
     """Run one parcel; what Dask calls on a worker."""
+    parcel: Parcel = pickle.loads(packed)
     return await _here(get_worker()).run(parcel)
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra
 from memnotify.run.executors.protocol import CA, CERT, KEY, Cluster, Tls
+from memnotify.run.living import Process
 
 SYSTEMS = {
     "htcondor": "HTCondorCluster",
@@ -91,8 +92,6 @@ def _cluster(system: str) -> Iterator[tuple[Any, Tls]]:
 
 
 def _owner() -> dict[str, Any]:
-    from memnotify.run.fleet.state import Process
-
     return {"node": platform.node(), **asdict(Process.of(os.getpid()))}
 
 
@@ -101,8 +100,6 @@ def _remove_stale(home: Path) -> None:
 
     Whether a run of another node that has the same home was killed is not known here.
     """
-    from memnotify.run.fleet.state import Process
-
     for file in home.glob(f"{_PREFIX}*/{_OWNER}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(file.read_text(encoding="utf-8"))

@@ -20,7 +20,8 @@ from memnotify.process import CommandLog, detach
 from memnotify.run.executors.protocol import CA, CERT, KEY, Tls
 from memnotify.run.fleet.certificates import Pair
 from memnotify.run.fleet.member import NOT_EXPOSED, SETTINGS
-from memnotify.run.fleet.state import Place, Process
+from memnotify.run.fleet.state import Place
+from memnotify.run.living import Process
 
 _START_S = 60.0
 _END_S = 10.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any
 
 import platformdirs
 
@@ -19,6 +19,7 @@ from memnotify.files import read_text, resolved
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.member import Folder
+from memnotify.run.living import NOBODY, Process
 from memnotify.store import Store
 
 _FILE, _TLS, _SCHEDULER, _LOG = "fleet.json", "tls", "scheduler.json", "scheduler.log"
@@ -43,34 +44,6 @@ class Member:
     def fleet(self) -> str:
         """The id of the fleet whose folder is there."""
         return PurePosixPath(self.folder.here).name
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A process of this machine, and when it began, as another may have its number later."""
-
-    pid: int
-    began: int
-
-    @classmethod
-    def of(cls, pid: int) -> Self:
-        return cls(pid, _began(pid) or 0)
-
-    def runs(self) -> bool:
-        return self.began != 0 and _began(self.pid) == self.began
-
-
-NOBODY = Process(0, 0)
-
-
-def _began(pid: int) -> int | None:
-    """Return when a process began, in ticks since boot; None if it is gone or a zombie."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()  # from the third on
-    return None if fields[0] in "ZX" else int(fields[19])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

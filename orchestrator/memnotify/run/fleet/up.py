@@ -33,7 +33,8 @@ from memnotify.run.fleet.member import (
 from memnotify.run.fleet.packing import own_package, packages
 from memnotify.run.fleet.remote import Connect, Remote, all_failed, close_all, connect, on_all
 from memnotify.run.fleet.scheduler import start_scheduler, watching
-from memnotify.run.fleet.state import NOBODY, Fleet, Member, Place, Process
+from memnotify.run.fleet.state import Fleet, Member, Place
+from memnotify.run.living import NOBODY, Process
 from memnotify.store import Store
 from memnotify.text import counted
 
