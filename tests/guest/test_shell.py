@@ -18,6 +18,7 @@ from memnotify.results.folder import RunFolder
 from memnotify.store import Artifact, Store
 
 from tests.support.bases import modern
+from tests.support.kernels import given_source
 
 pytestmark = pytest.mark.guest
 pytest.importorskip("fabric")
@@ -67,7 +68,9 @@ def run(
         pytest.skip(error.message)  # another distribution, or no network
     file = tmp_path / "shell.toml"
     file.write_text(CAMPAIGN.format(base=base))
-    assert main(["run", str(file), "-o", str(tmp_path / "run"), "--json"]) == 0
+    source = given_source(base)
+    given = [] if source is None else ["--source", source]
+    assert main(["run", str(file), "-o", str(tmp_path / "run"), "--json", *given]) == 0
     return RunFolder(tmp_path / "run")
 
 

@@ -315,6 +315,16 @@ def test_a_diffstat_in_the_message_of_a_commit_stays(ends: list[str]) -> None:
     assert text(["Lamps are dark.", *STAT, *ends, "", "---"]) in data
 
 
+def test_a_commit_that_a_message_shows_is_no_patch() -> None:
+    shown = [f"commit {'1' * 40}", "Author:     Eve <eve@example.org>", "", "    other lamps", ""]
+    message = text(["Repairs", "", *shown, "Signed-off-by: Ada <ada@example.org>"]).rstrip()
+    hunk = [*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
+    patch = take(mail(hunk, message), lamp(CODE))
+    assert patch.post.title == "make lamps tell"
+    assert "From: Ada <ada@example.org>" in patch.data.decode()
+    assert message in patch.data.decode()
+
+
 def test_a_diffstat_with_text_below_it_is_of_the_message() -> None:
     diff = text([*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"])
     signed = "Signed-off-by: Ada <ada@example.org>"

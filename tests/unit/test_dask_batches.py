@@ -11,6 +11,8 @@ pytest.importorskip("distributed")
 
 from memnotify.run.executors import dask_batches
 from memnotify.run.executors.dask_batches import Batches, Order
+from memnotify.run.executors.dask_cells import Cells
+from memnotify.run.executors.dask_hosts import Hosts
 
 
 class Done:
@@ -167,3 +169,14 @@ def test_an_error_of_the_client_reaches_each_cell(
         "result of b",
         "no such worker",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "each"), [([], 2), ([0.0], 2), ([0.0] * 3, 16), ([0.1] * 5, 6), ([0.4, 9, 9], 2)]
+)
+def test_short_cells_have_more_in_reserve(
+    seconds: list[float], each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = Cells(Hosts())
+    monkeypatch.setattr(cells, "_seconds", seconds)
+    assert cells.each() == each

@@ -116,3 +116,41 @@ def test_each_cell_is_the_one_of_its_id(host: Host, monkeypatch: pytest.MonkeyPa
     host._check(cast(Parcel, SimpleNamespace(id="one", name="n", cell=cell)))
     with pytest.raises(InfrastructureError, match="two is not the id of n"):
         host._check(cast(Parcel, SimpleNamespace(id="two", name="n", cell=cell)))
+
+
+def test_what_is_said_in_a_moment_is_one_message(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, dict[str, Any]]] = []
+    heard = threading.Event()
+
+    def log_event(topic: str, event: dict[str, Any]) -> None:
+        sent.append((topic, event))
+        heard.set()
+
+    worker = SimpleNamespace(
+        address="tcp://w",
+        name="nodea",
+        log_event=log_event,
+        loop=SimpleNamespace(add_callback=lambda call, *args: call(*args)),
+    )
+    monkeypatch.setattr(host, "_worker", worker, raising=False)
+
+    def talk() -> None:
+        for key in ("ended", "runs"):
+            host._tell("topic", key, stage="starts")
+        host._said.pop("ended")  # as when a cell has ended
+
+    host._loop.call_soon_threadsafe(talk)
+    assert heard.wait(PATIENCE_S)
+    heard.clear()
+    host._loop.call_soon_threadsafe(
+        lambda: host._tell("topic", "lacks", stage="waits", kind="image", wants="key")
+    )
+    assert heard.wait(PATIENCE_S)
+    who = {"host": "nodea", "address": "tcp://w"}
+    wants = {"key": "lacks", "stage": "waits", "kind": "image", "wants": "key"}
+    assert sent == [
+        ("topic", {**who, "said": [{"key": "runs", "stage": "starts"}]}),
+        ("topic", {**who, "said": [wants]}),
+    ]

@@ -87,3 +87,14 @@ def test_text_is_what_its_label_says_if_its_bytes_are_that(
 )
 def test_encoded_words_of_a_header_are_decoded(field: str, text: str) -> None:
     assert words(field) == text
+
+
+def test_stray_bytes_in_text_that_is_mostly_utf_8() -> None:
+    data = "a\u00a0b\u00a0c\u00a0d W".encode() + b"\xf6lfel"
+    text, doubt = decoded(data, "utf-8")
+    assert text == "a\u00a0b\u00a0c\u00a0d W\u00f6lfel"
+    assert doubt == "the text is not in utf-8, as the mail states"
+    assert (
+        decoded(b"W\xf6lfel, J\xe4ger \xc3\xb6", "utf-8")[0]
+        == "W\u00f6lfel, J\u00e4ger \u00c3\u00b6"
+    )

@@ -20,6 +20,7 @@ _OLD = re.compile(
 _WIDER = {"gbk": "gb18030", "iso2022_jp": "iso2022_jp_ext", "utf-16-le": "utf-16"}
 _ASCII = ("us-ascii", "ascii", "unknown-8bit", "x-unknown", "default", "")
 _LATIN = re.compile("[\0-\x7f\xa0-\u024f]+")
+_STRAY = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8
 _ONE_BYTE = re.compile(r"cp125\d|iso8859-\d+|koi8-[ru]|mac-\w+|cp8\d\d")
 
 
@@ -81,7 +82,14 @@ def _strictly(data: bytes, codec: str) -> str | None:
 
 
 def _anyhow(data: bytes) -> str:
-    """Return bytes in no known charset as text: each is a letter, as in most old mails."""
+    """Return bytes in no known charset as text: each is a letter, as in most old mails.
+
+    Where most of what is not ASCII is UTF-8, a program has written it into an older text.
+    """
+    mixed = data.decode("utf-8", "surrogateescape")
+    odd = len(_STRAY.findall(mixed))
+    if sum(not letter.isascii() for letter in mixed) > 2 * odd:
+        return _STRAY.sub(lambda found: _anyhow(bytes([ord(found[0]) - 0xDC00])), mixed)
     text = _strictly(data, "cp1252")
     return data.decode("latin-1") if text is None else text
 

@@ -71,7 +71,7 @@ class Reading:
     def is_plain(self, *, spilled: bool = False) -> bool:
         """Return whether each line of the mail is a line of it: none is joined, put back, left out.
 
-        `spilled`: but for the first one, which is the end of the hunk's header.
+        `spilled`: except for the first one, which is the end of the hunk's header.
         """
         return all(
             len(part.mail) == 1 and (part.kind is not LineKind.SKIPPED or part.ends_file)

@@ -16,6 +16,7 @@ from memnotify.mailpatch.tokens import plain
 
 _COMMIT = re.compile(r"commit [0-9a-f]{40}(?:\s.*)?")
 _OF_COMMIT = re.compile(r"(Author|AuthorDate|Date|Commit|CommitDate|Merge|Notes):\s*(.*)")
+_BELOW_COMMIT = re.compile(r"commit |Notes\b|---|diff |Index: | |:\d{6} |\d+\t|[ADMRTC]\d*\t")
 _MADE_BLANKS = re.compile("(?:commit|Author:|Date:)? *\u00a0")
 _FIELD = re.compile(r"[!-9;-~]+:(?:[ \t].*)?")
 _WANTED = ("from", "date", "subject", "message-id")
@@ -128,6 +129,7 @@ def commits_in(lines: Sequence[str]) -> list[Piece]:
         for at, line in enumerate(lines)
         if _COMMIT.fullmatch(line)
         and any(other.startswith("Author:") for other in lines[at + 1 : at + 4])
+        and not _is_shown_in_message(lines, at)
     ]
     pieces = []
     for start, end in itertools.pairwise([*starts, len(lines)]):
@@ -140,6 +142,17 @@ def commits_in(lines: Sequence[str]) -> list[Piece]:
         for one, other in itertools.pairwise(dates)
     )
     return pieces if oldest_first else pieces[::-1]
+
+
+def _is_shown_in_message(lines: Sequence[str], at: int) -> bool:
+    """Return whether a commit is shown by the message of a mail, which goes on below it.
+
+    Below its own message, git writes notes, a diffstat or a diff.
+    """
+    if not any(line.strip() for line in lines[:at]):
+        return False
+    end = _commit(lines, at, len(lines)).start
+    return end < len(lines) and not _BELOW_COMMIT.match(lines[end])
 
 
 def _commit(lines: Sequence[str], start: int, end: int) -> Piece:

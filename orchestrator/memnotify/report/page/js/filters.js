@@ -57,18 +57,20 @@ let inOrder = [];
 
 function placeSome() {
   const some = inOrder.filter((cell) => cell.shown);
-  const names = [...byId("table").tHead.rows[0].cells].map((head) => head.dataset.name);
-  byId("table").tBodies[0].replaceChildren(...some.slice(0, most).map((cell) => rowOf(cell, names)));
+  const heads = [...byId("table").tHead.rows[0].cells];
+  byId("table").tBodies[0].replaceChildren(...some.slice(0, most).map((cell) => rowOf(cell, heads)));
   byId("more").hidden = some.length <= most;
   byId("more").firstChild.textContent = `The first ${most} of ${some.length} rows. `;
 }
 
-function rowOf(cell, names) {
+function rowOf(cell, heads) {
   const figure = (value) => typeof value === "number" && !Number.isInteger(value) && Math.abs(value) < 100 ? value.toFixed(1) : shown(value);
   const name = cell.status === "skipped" ? cell.id : el("a", { href: `#${cell.id}`, title: cell.name }, cell.id);
-  return el("tr", { class: cell.status }, names.map((column, at) => at ? el("td",
-    { class: typeof cell[column] === "number" ? "number" : column === "outcome" ? "outcome" : null }, figure(cell[column]))
-    : el("th", { scope: "row" }, name)));
+  return el("tr", { class: cell.status }, heads.map((head, at) => {
+    if (!at) return el("th", { scope: "row" }, name);
+    const column = head.dataset.name, right = typeof cell[column] === "number" || head.classList.contains("number");
+    return el("td", { class: right ? "number" : column === "outcome" ? "outcome" : null }, figure(cell[column]));
+  }));
 }
 
 function startFilters() {
