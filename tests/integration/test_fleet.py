@@ -451,9 +451,7 @@ def test_a_malformed_ssh_configuration_is_bad_input(
     good = f"small {key.get_name()} {key.get_base64()}"
     lines = ["# comment", "big ssh-ed25519 A", "half a line", good]
     (home / ".ssh" / "known_hosts").write_text("\n".join(lines))
-    said = (
-        "ssh's configuration, for big: known_hosts has a line that is no key: 'big ssh-ed25519 A'"
-    )
+    said = "for big: known_hosts has a line that is not a key: 'big ssh-ed25519 A'"
     with pytest.raises(InputError, match=said):
         connect(big)
     client = paramiko.SSHClient()

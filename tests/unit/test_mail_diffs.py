@@ -255,7 +255,7 @@ def test_names_with_blanks() -> None:
     "line",
     [
         *("diff -up a b", "$ git diff", "Index: mm/a.c", "=" * 67),
-        # An archive may have indented it, or quoted it in another way than the diff.
+        # An archive may have indented it, or quoted it, and the diff differently.
         *(" Index: mm/a.c", "> Index: mm/a.c"),
     ],
 )

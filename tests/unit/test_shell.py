@@ -1,4 +1,4 @@
-"""A shell in a guest, with an SSH server of paramiko's in place of the guest's."""
+"""A shell in a guest, with an SSH server of paramiko's instead of the guest's."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_ctrl_c_is_typed() -> None:
 
 
 def test_ctrl_z_leaves_the_terminal_as_it_was() -> None:
-    # Not every bash tells of a stopped job in a script, so this one does.
+    # Not every bash reports a stopped job in a script, so this one does.
     one = "{run}; echo Stopped: $?; read -p one"
     two = "fg >/dev/null; echo Stopped: $?; read -p two"
     with in_a_shell(f"set -m; {one}; {two}; fg; echo ended with $?", 60, rows=40) as terminal:

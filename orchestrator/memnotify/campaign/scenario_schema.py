@@ -128,7 +128,7 @@ class ClientsTable(Table):
         Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00\n]*$")] | None
     ) = _may("The beginning of the lines that a binary prints when it was woken.")
     expect_status: Annotated[int, Field(ge=0, le=255)] | None = _may(
-        "The exit status of that program that is no finding, instead of 0."
+        "The exit status that the program is expected to end with, instead of 0."
     )
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)] = Field(
         description='How many processes; "matrix": each value of the axis clients.'

@@ -99,7 +99,7 @@ class Injector:
         """Write files into a new folder of the guest, and execute argv[0] there.
 
         Raises InputError if no process runs, or one without root's rights, and InfrastructureError
-        if the guest refuses a call, for example for want of memory.
+        if the guest refuses a call, for example without memory.
         """
         await self._stub.know_registers()
         saved = await self._save()

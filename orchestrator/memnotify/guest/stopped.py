@@ -101,7 +101,7 @@ async def stop_at(
 ) -> T:
     """Run a cell's guest until record `number`, from 0, is valid, and return what `then` returns.
 
-    `parts` are those of its `start`. QEMU is gone afterwards. The guest gets `scenario` in place of
+    `parts` are those of its `start`. QEMU is gone afterwards. The guest gets `scenario` instead of
     its own, if that is given. Raises InputError if the guest ends without that record, and
     InfrastructureError as `run_cell` does.
     """

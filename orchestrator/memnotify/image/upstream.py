@@ -46,7 +46,7 @@ def pins() -> Pins:
 def ensure_upstream(package: str, *, store: Store, log: CommandLog) -> tuple[Path, str]:
     """Return the upstream tarball of a source package, and its digest; fetch it if it is missing.
 
-    Raises InfrastructureError if no tarball that is pinned can be had, or one is another file.
+    Raises InfrastructureError if no pinned tarball is available, or one is another file.
     """
     known: Mapping[str, str] = getattr(pins(), package)
     for name, digest in known.items():

@@ -229,7 +229,7 @@ def _talk(line: socket.socket, key: HostKey, command: Sequence[str]) -> int:
         if not transport.initial_kex_done:
             raise InfrastructureError("shell", "the guest's SSH server does not answer")
         if transport.get_remote_server_key().asbytes() != key.public:
-            raise InfrastructureError("shell", "something else than our SSH server answers")
+            raise InfrastructureError("shell", "something other than our SSH server answers")
         transport.auth_none("root")
         # The user's own settings are for hosts that are reached by a network.
         config = fabric.Config(lazy=True, overrides={"load_ssh_configs": False})

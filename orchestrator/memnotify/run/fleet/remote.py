@@ -96,7 +96,7 @@ def _connected(host: Host, load_keys: Callable[[Any], None]) -> Remote:
         )
         load_keys(remote.client)
     except InvalidHostKey as error:
-        text = f"known_hosts has a line that is no key: {error.line.strip()!r}"
+        text = f"known_hosts has a line that is not a key: {error.line.strip()!r}"
         raise InputError(f"ssh's configuration, for {host.address}: {text}") from error
     except (SSHException, ValueError) as error:
         text = " ".join(str(error).split())
