@@ -102,7 +102,7 @@ def test_the_status_is_that_of_the_command(
 def test_another_server_is_refused() -> None:
     with (
         guest(new_host_key(), 0) as (line, server),
-        pytest.raises(InfrastructureError, match="something else than our SSH server answers"),
+        pytest.raises(InfrastructureError, match="something other than our SSH server answers"),
     ):
         _talk(line, new_host_key(), ["true"])
     assert server.command == b""
