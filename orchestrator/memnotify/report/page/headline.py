@@ -43,6 +43,7 @@ class Headline:
 _SEEDS = ("repeat", "seed")
 _SIZES = ("clients", "memory_mib")
 _WORDS = {Level.GOOD: "As promised", Level.LOOK: "Worth a look", Level.FAILED: "Failed"}
+_NOTHING_PROMISED = "Nothing was promised"
 
 
 def headline(cells: Sequence[Gathered], expected: Sequence[ExpectReport]) -> Headline:
@@ -73,14 +74,16 @@ def headline(cells: Sequence[Gathered], expected: Sequence[ExpectReport]) -> Hea
     if parts and level is Level.GOOD:
         level = Level.LOOK
     parts.append(f"{count[CaseStatus.PASSED]} of {counted(len(cells), 'cell')} ok")
-    if not broken and (kept := sum(cell.kept for cell in cells)):
+    kept = sum(cell.kept for cell in cells)
+    if kept and not broken:
         parts.append(f"{counted(kept, 'promise')} kept")
     met = sum(one.status is CaseStatus.PASSED for one in expected)
     if met and not unmet:
         parts.append(f"{counted(met, 'expectation')} met")
+    word = _WORDS[level] if level is not Level.GOOD or kept or met else _NOTHING_PROMISED
     return Headline(
         level=level,
-        text=f"{_WORDS[level]}: {', '.join(parts)}",
+        text=f"{word}: {', '.join(parts)}",
         wrong=tuple(_wrong(cells, expected)),
     )
 
