@@ -63,7 +63,7 @@ def test_a_guest_that_is_held_writes_the_same_records(run: Runner) -> None:
     result, log = run(cell, holder=looker.holder, limits=limits)
     assert result.outcome.finding is Finding.OOM_KILL
     (held,) = looker.seen
-    assert held.reasons[0].startswith("oom-kill: ") and "(from record " in held.reasons[0]
+    assert held.reasons[0].startswith("oom-kill: ")  # of the log or, if it is earlier, the console
     assert not held.ended and 0 < held.record < len(log) - 1
     assert "=> 0x" in looker.said
     assert looker.running == [False] * 2  # though gdb has detached
