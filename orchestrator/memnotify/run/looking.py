@@ -69,8 +69,8 @@ def moment(
     if number > last:
         raise InputError(f"there is no record {number}: {name} has records 0 to {last}")
     end_s = finished.job.cell.scenario.duration_ns / NS_PER_S
-    ended = (seconds >= end_s).nonzero()[0] if before_end else ()
-    if len(ended) and number > (last := int(numbers[ended[0]]) - 2):
+    ended = (seconds >= end_s).nonzero()[0]
+    if before_end and len(ended) and number > (last := int(numbers[ended[0]]) - 2):
         if asked:
             raise InputError(
                 f"record {number} of {name} comes after the scenario's end, at {end_s:.3f} s, when "
