@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import shutil
 import subprocess
@@ -112,6 +113,23 @@ def test_overview(browser: Browser, file: Path) -> None:
         )
         assert len(edges) > 10
         assert all(edge == ("left" if column == 0 else "right") for column, edge in edges)
+
+
+@pytest.mark.parametrize("width", [1000, 1200, 1280])
+def test_headings_of_cells_do_not_run_into_each_other(
+    browser: Browser, file: Path, width: int
+) -> None:
+    with reading(browser, file, viewport={"width": width, "height": 900}) as page:
+        edges = page.locator("#table thead th").evaluate_all(
+            """heads => heads.map((head) => {
+                const text = document.createRange();
+                text.selectNodeContents(head);
+                const { left, right } = text.getBoundingClientRect();
+                return [left, right];
+            })"""
+        )
+    assert len(edges) > 8
+    assert all(right + 3 < left for (_, right), (left, _) in itertools.pairwise(edges))
 
 
 def test_filters_sorting_and_search(browser: Browser, file: Path) -> None:

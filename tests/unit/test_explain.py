@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 
 import pytest
 from memnotify import places
@@ -12,6 +13,7 @@ from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.usage import HOST_OOM
 from memnotify.model import Finding
+from memnotify.places import DOCS
 from memnotify.report.explain import Explained, every, explain_lines, explained
 from memnotify.run.ledger import HOST_MEMORY
 
@@ -53,6 +55,9 @@ def test_an_explanation_is_whole_and_fits_a_terminal(one: Explained) -> None:
         assert len(row) == 3 and all(row.values())
     lines = list(explain_lines(one))
     assert lines[0] == f"{one.what}: {one.name}" and max(map(len, lines)) <= 80
+    assert not [line for line in lines if "](" in line or "../" in line]
+    for page in re.findall(r"\((docs/\S+)\)", "\n".join(lines)):
+        assert (DOCS.parent / page).is_file()
     assert lines[-1] == f"more in {one.source}"
 
 

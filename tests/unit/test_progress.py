@@ -62,6 +62,16 @@ def test_another_attempt_begins_anew() -> None:
     assert guest.rate is None
 
 
+def test_the_time_in_which_a_guest_is_held_does_not_count() -> None:
+    guest = watched(0, 10, 20)
+    guest.held(60.0)
+    assert guest.since == 60 and guest.rate is None  # nobody knows its pace until it runs again
+    assert guest.seconds_left(90.0, 70.0) == 80
+    run = Run()
+    run.guest("a").held(-5.0)
+    assert run.finish("a") == pytest.approx(5, abs=0.5)
+
+
 def test_the_rest_takes_what_it_took_the_last_time() -> None:
     run = Run()
     run.plan(5, 1, {"a": 10.0, "b": 20.0, "c": None, "d": 30.0})

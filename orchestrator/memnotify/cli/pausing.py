@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Pauses:
         return Holder(hold=partial(self._hold, job), more=partial(_broken, job))
 
     async def _hold(self, job: Job, held: Held) -> None:
+        began = time.monotonic()
         async with self._turn:
             with self._board.aside(), tempfile.TemporaryDirectory(prefix="memnotify-") as folder:
                 dwarf = kept_dwarf(job.kernel, store=self._store)
@@ -64,6 +66,7 @@ class Pauses:
                     _say(line)
                 while (word := await _line()) and not await _done(word, job, held, dwarf):
                     pass
+        self._board.held(job.name, time.monotonic() - began)
 
 
 def _broken(job: Job, log: RecordLog) -> list[str]:

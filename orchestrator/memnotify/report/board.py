@@ -56,6 +56,9 @@ class Board(Protocol):
     def view(self, cell: str, view: View) -> None:
         """A cell's guest can be watched through `view`, until it ends; nobody has to."""
 
+    def held(self, cell: str, seconds: float) -> None:
+        """A cell's guest was held for so long, which does not count as the cell's time."""
+
     def finished(self, cell: str, outcome: Outcome) -> None: ...
 
     def warn(self, text: str) -> None: ...
@@ -111,6 +114,9 @@ class QuietBoard:
         pass
 
     def view(self, cell: str, view: View) -> None:
+        pass
+
+    def held(self, cell: str, seconds: float) -> None:
         pass
 
     def finished(self, cell: str, outcome: Outcome) -> None:

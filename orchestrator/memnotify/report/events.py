@@ -246,6 +246,10 @@ class JsonBoard:
             )
             self._write(event)
 
+    def held(self, cell: str, seconds: float) -> None:
+        with self._lock:
+            self._run.guest(cell).held(seconds)
+
     def warn(self, text: str) -> None:
         self._write(Warn(text=text))
 

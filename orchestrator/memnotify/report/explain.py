@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ _SECTIONS = {
 }
 _WIDTH = 80
 _CODE = re.compile(r"`([^`]+)`")
+_LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")
 _COLUMN = re.compile(r"(?<!\\)\|")
 
 
@@ -60,13 +62,13 @@ def every(root: Path = DOCS) -> Iterator[Explained]:
     for what, (name, head) in _SECTIONS.items():
         (file,) = data_files(root, name)
         rows: dict[str, list[Mapping[str, str]]] = {}
-        for kind, row in _table(read_text(file), head):
+        for kind, row in _table(read_text(file), head, f"docs/{name}"):
             rows.setdefault(kind, []).append(row)
         for kind, some in rows.items():
             yield Explained(name=kind, what=what, rows=tuple(some), source=f"docs/{name}")
 
 
-def _table(text: str, head: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _table(text: str, head: str, page: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the rows of the first table below a heading, each with the name in its first cell.
 
     A row without one goes on with that of the row before.
@@ -76,7 +78,7 @@ def _table(text: str, head: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     table = []
     for line in lines:
         if line.startswith("|"):
-            table.append([_plain(cell) for cell in _COLUMN.split(line.strip().strip("|"))])
+            table.append([_plain(cell, page) for cell in _COLUMN.split(line.strip().strip("|"))])
         elif table or line.startswith("#"):
             break
     name = ""
@@ -86,8 +88,17 @@ def _table(text: str, head: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield name, dict(zip(heads[1:], texts, strict=True))
 
 
-def _plain(cell: str) -> str:
-    return _CODE.sub(r"\1", cell.strip()).replace(r"\|", "|")
+def _plain(cell: str, page: str) -> str:
+    """Return a cell without markup; a link is the name of the page to which it leads."""
+
+    def page_of(link: re.Match[str]) -> str:
+        target = link["target"].partition("#")[0]
+        if ":" in target:
+            return f"{link['text']} ({target})"
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+        return f"{link['text']} ({there if target else page})"
+
+    return _CODE.sub(r"\1", _LINK.sub(page_of, cell.strip())).replace(r"\|", "|")
 
 
 def explain_lines(one: Explained) -> Iterator[str]:

@@ -123,6 +123,10 @@ class LiveBoard:
         with self._lock:
             self._run.guest(cell).watch(view)
 
+    def held(self, cell: str, seconds: float) -> None:
+        with self._lock:
+            self._run.guest(cell).held(seconds)
+
     def finished(self, cell: str, outcome: Outcome) -> None:
         with self._lock:
             seconds = self._run.finish(cell)

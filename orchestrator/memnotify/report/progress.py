@@ -115,6 +115,11 @@ class Guest:
         while len(self._past) > 2 and now - self._past[1][0] >= _WINDOW_S:
             self._past.popleft()
 
+    def held(self, seconds: float) -> None:
+        """Leave out so many seconds, in which the guest was stopped."""
+        self.since += seconds
+        self._past.clear()
+
     @property
     def rate(self) -> float | None:
         """Return guest seconds for each second; None if that cannot be said yet."""
