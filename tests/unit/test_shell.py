@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from memnotify.cli.main import parser
 from memnotify.errors import InfrastructureError
 from memnotify.guest.mailbox import SCENARIO_HEADER, STEP, encode_scenario
 from memnotify.guest.visited import without_end, without_future
+from memnotify.run.piped import pipe
 from memnotify.run.shell import HostKey, _talk, new_host_key
 from memnotify.scenario import Hog, Scenario, Step
 
@@ -53,7 +58,9 @@ class Server(paramiko.ServerInterface):  # type: ignore[misc, name-defined]
 
 
 @contextmanager
-def guest(key: HostKey, status: int | None) -> Iterator[tuple[socket.socket, Server]]:
+def guest(
+    key: HostKey, status: int | None, *, ends: bool = True
+) -> Iterator[tuple[socket.socket, Server]]:
     """Yield our end of the line to a made-up guest."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import (
@@ -75,6 +82,9 @@ def guest(key: HostKey, status: int | None) -> Iterator[tuple[socket.socket, Ser
         if channel is None or not server.asked.wait(20):
             return
         channel.sendall(b"said: " + server.command + b"\n")
+        if not ends:
+            while transport.is_active():
+                time.sleep(0.05)
         if status is not None:
             channel.send_exit_status(status)
         channel.close()
@@ -90,13 +100,98 @@ def guest(key: HostKey, status: int | None) -> Iterator[tuple[socket.socket, Ser
 
 @pytest.mark.parametrize(("status", "ours"), [(0, 0), (3, 3), (None, 255)])
 def test_the_status_is_that_of_the_command(
-    status: int | None, ours: int, capsys: pytest.CaptureFixture[str]
+    status: int | None, ours: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     key = new_host_key()
     with guest(key, status) as (line, server):
         assert _talk(line, key, ["cat", "a file"]) == ours
     assert server.command == b"cat 'a file'"
-    assert capsys.readouterr().out == "said: cat 'a file'\n"
+    assert capfd.readouterr().out == "said: cat 'a file'\n"
+
+
+class Command:
+    """The channel of a command that says `output` and `errors`; it ends where nothing is left."""
+
+    def __init__(self, *output: bytes, errors: bytes = b"") -> None:
+        self.output = list(output)
+        self.errors = [errors]
+        self.input = b""
+        self.no_more = threading.Event()
+
+    def recv(self, nbytes: int) -> bytes:
+        return self.output.pop(0) if self.output else b""
+
+    def recv_stderr(self, nbytes: int) -> bytes:
+        return self.errors.pop(0) if self.errors else b""
+
+    def sendall(self, s: bytes) -> None:
+        self.input += s
+
+    def shutdown_write(self) -> None:
+        self.no_more.set()
+
+    def recv_exit_status(self) -> int:
+        return 4
+
+
+def test_a_commands_output_is_not_decoded(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    output = bytes(range(256))
+    assert pipe(Command(output, b"\xff" * 100, errors=b"\xfe")) == 4
+    said = capfdbinary.readouterr()
+    assert (said.out, said.err) == (output + b"\xff" * 100, b"\xfe")
+
+
+def test_a_command_gets_all_input_and_its_end_byte_for_byte(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "input"
+    file.write_bytes(bytes(range(256)) * 400)
+    command = Command()
+    with file.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        pipe(command)
+        assert command.no_more.wait(20)
+    assert command.input == file.read_bytes()
+
+
+def test_a_command_that_ends_does_not_wait_for_the_end_of_the_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as stream, os.fdopen(writer, "wb"):
+        monkeypatch.setattr("sys.stdin", stream)
+        assert pipe(Command(b"done")) == 4
+
+
+def test_output_that_nobody_reads_is_an_error_of_the_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    key = new_host_key()
+    with os.fdopen(writer, "w") as stream, guest(key, 0) as (line, _):
+        monkeypatch.setattr("sys.stdout", stream)
+        with pytest.raises(BrokenPipeError):
+            _talk(line, key, ["echo"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_never_ends_is_ended_by_a_signal(number: signal.Signals) -> None:
+    key = new_host_key()
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with guest(key, None, ends=False) as (line, server):
+
+            def later() -> None:
+                server.asked.wait(20)
+                time.sleep(0.2)
+                os.kill(os.getpid(), number)
+
+            threading.Thread(target=later).start()
+            with pytest.raises(KeyboardInterrupt):
+                _talk(line, key, ["sleep", "1000"])
+    finally:
+        signal.signal(number, before)
 
 
 def test_another_server_is_refused() -> None:

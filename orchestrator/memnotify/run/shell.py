@@ -11,16 +11,17 @@ import logging
 import os
 import select
 import shlex
+import signal
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra, installed
@@ -29,8 +30,12 @@ from memnotify.guest.visited import Saved, save, visit, why_no_visit, without_en
 from memnotify.image.tools import PROGRAMS
 from memnotify.records.compare import Comparison
 from memnotify.run.looking import Moment, Reached, look
+from memnotify.run.piped import pipe
 from memnotify.run.replay import Again
 from memnotify.store import Artifact
+
+if TYPE_CHECKING:
+    import paramiko
 
 T = TypeVar("T")
 
@@ -135,6 +140,8 @@ class _Guest:
         line = _wait(self._line)
         try:
             return talk(line)
+        except OSError:  # our own output
+            raise
         except Exception as error:
             self._thread.join(_FAREWELL_SECONDS)  # if the guest is gone, it says why
             if self._failure is not None:
@@ -213,8 +220,6 @@ def _wait(future: Future[T]) -> T:
 
 def _talk(line: socket.socket, key: HostKey, command: Sequence[str]) -> int:
     with extra("shell", "memnotify shell"):
-        import fabric
-        import invoke
         import paramiko
     # What matters in its log is raised too.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -222,42 +227,72 @@ def _talk(line: socket.socket, key: HostKey, command: Sequence[str]) -> int:
     transport.banner_timeout = transport.handshake_timeout = _PATIENCE_SECONDS
     transport.auth_timeout = _PATIENCE_SECONDS
     try:
-        # What comes before the server has set up its port would be lost, or echoed.
-        there, _, _ = select.select([line], [], [], _PATIENCE_SECONDS)
-        if there:
-            transport.start_client(timeout=_PATIENCE_SECONDS)
-        if not transport.initial_kex_done:
-            raise InfrastructureError("shell", "the guest's SSH server does not answer")
-        if transport.get_remote_server_key().asbytes() != key.public:
-            raise InfrastructureError("shell", "something other than our SSH server answers")
-        transport.auth_none("root")
-        # The user's own settings are for hosts that are reached by a network.
-        config = fabric.Config(lazy=True, overrides={"load_ssh_configs": False})
-        connection = fabric.Connection("guest", user="root", config=config)
-        connection.transport = transport
-        if not command and sys.stdin is not None and sys.stdin.isatty():
-            try:
-                done = connection.shell()
-            except invoke.exceptions.UnexpectedExit as error:  # a status other than 0
-                done = error.result
-            return _status(done.exited)
-        words = shlex.join(command) if command else "sh"
-        return _status(connection.run(words, warn=True, in_stream=_input()).exited)
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise InfrastructureError("shell", f"no connection to the guest: {error}") from error
+        with _connecting():
+            _log_in(transport, line, key)
+            if not command and sys.stdin is not None and sys.stdin.isatty():
+                return _status(_interactive(transport, line))
+            channel = transport.open_session(timeout=_PATIENCE_SECONDS)
+            channel.exec_command(shlex.join(command) if command else "sh")
+        status = pipe(channel)
+        if status < 0 and not transport.is_active():
+            raise InfrastructureError("shell", "no connection to the guest: it has ended")
+        return _status(status)
     finally:
         transport.close()
         line.close()
 
 
+@contextmanager
+def _connecting() -> Iterator[None]:
+    import paramiko
+
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise InfrastructureError("shell", f"no connection to the guest: {error}") from error
+
+
+def _log_in(transport: paramiko.Transport, line: socket.socket, key: HostKey) -> None:
+    # What comes before the server has set up its port would be lost, or echoed.
+    there, _, _ = select.select([line], [], [], _PATIENCE_SECONDS)
+    if there:
+        transport.start_client(timeout=_PATIENCE_SECONDS)
+    if not transport.initial_kex_done:
+        raise InfrastructureError("shell", "the guest's SSH server does not answer")
+    if transport.get_remote_server_key().asbytes() != key.public:
+        raise InfrastructureError("shell", "something other than our SSH server answers")
+    transport.auth_none("root")
+
+
+def _interactive(transport: paramiko.Transport, line: socket.socket) -> int:
+    """Return the status of an interactive shell. Raises KeyboardInterrupt at SIGTERM."""
+    import fabric
+    import invoke
+
+    # The user's own settings are for hosts that are reached by a network.
+    config = fabric.Config(lazy=True, overrides={"load_ssh_configs": False})
+    connection = fabric.Connection("guest", user="root", config=config)
+    connection.transport = transport
+    told = False
+
+    def end(*_: object) -> None:
+        nonlocal told
+        told = True
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)  # the shell ends with it
+
+    # Fabric takes what SIGTERM raises for Ctrl-C, and types that in the guest.
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        done = connection.shell()
+    except invoke.exceptions.UnexpectedExit as error:  # a status other than 0
+        done = error.result
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if told:
+        raise KeyboardInterrupt
+    return int(done.exited)
+
+
 def _status(exited: int) -> int:
     return exited if exited >= 0 else _ENDED_BY_SIGNAL
-
-
-def _input() -> TextIO | bool:
-    """Return what a command in the guest reads, or False if we have none to give."""
-    try:
-        sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):
-        return False
-    return sys.stdin
