@@ -110,15 +110,17 @@ class _Stream:
             pass
 
 
-def _unpacked(file: BufferedReader) -> BinaryIO:
+def _unpacked(
+    file: BufferedReader,
+) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | BufferedReader:
     """Return what is in a file that is packed with gzip, bzip2 or xz, or is not packed."""
     start = file.peek(8)
     if start.startswith(b"\x1f\x8b"):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+        return gzip.GzipFile(fileobj=file)
     if start.startswith(b"BZh"):
-        return cast("BinaryIO", bz2.BZ2File(file))
+        return bz2.BZ2File(file)
     if start.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
-        return cast("BinaryIO", lzma.LZMAFile(file))
+        return lzma.LZMAFile(file)
     return file
 
 

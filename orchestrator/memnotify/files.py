@@ -125,7 +125,7 @@ def write_whole(file: Path, data: bytes) -> None:
             return
         mode = _USUAL if there is None else stat.S_IMODE(there.st_mode)
         try:
-            with replacing(place, mode=mode) as draft:
+            with replacing(place, mode=mode | stat.S_IWUSR) as draft:
                 draft.write_bytes(data)
                 if there is not None:
                     draft.chmod(mode)

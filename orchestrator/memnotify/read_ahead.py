@@ -20,14 +20,22 @@ class Readable(Protocol):
         ...
 
 
+class Source(Protocol):
+    """What is read ahead."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return at least a byte and no more than so many, or none at the end."""
+        ...
+
+
 class ReadAhead:
     """The bytes of a file, which is read ahead while inside.
 
-    Nothing else may read the file meanwhile. What goes wrong as it is read is raised where these
-    bytes would have been returned.
+    Nothing else may read the file meanwhile. What goes wrong as it is read is raised once all bytes
+    before it have been returned: an archive may end before what is wrong with its file.
     """
 
-    def __init__(self, file: Readable) -> None:
+    def __init__(self, file: Source) -> None:
         self._file = file
         self._piece = b""
         self._at = 0
@@ -54,13 +62,30 @@ class ReadAhead:
         self._thread.join()
 
     def _fill(self) -> None:
-        piece: bytes | Exception | None = None
-        while not self._unwanted and piece != b"" and not isinstance(piece, Exception):
-            try:
-                piece = self._file.read(_PIECE)
-            except Exception as error:
-                piece = error
-            self._pieces.put(piece)
+        while not self._unwanted:
+            piece, end = self._gathered()
+            if piece:
+                self._pieces.put(piece)
+            if end is not None:
+                self._pieces.put(end)
+                return
+
+    def _gathered(self) -> tuple[bytes, bytes | Exception | None]:
+        """Return a piece, and with what the file ends behind it, if it does: b"" or an error."""
+        parts: list[bytes] = []
+        left = _PIECE
+        end: bytes | Exception | None = None
+        try:
+            while left and end is None:
+                # read() would lose what it has when something goes wrong.
+                if part := self._file.read1(left):
+                    parts.append(part)
+                    left -= len(part)
+                else:
+                    end = part
+        except Exception as error:
+            end = error
+        return b"".join(parts), end
 
     def read(self, size: int, /) -> bytes:
         """Return so many bytes, or fewer at the end. Raises what reading the file raises."""

@@ -40,6 +40,19 @@ def test_any_compression_is_unpacked(tmp_path: Path, out: Path, compression: Com
     assert (out / "Documentation/Makefile").exists()
 
 
+@pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+def test_what_is_behind_an_archive_is_not_part_of_it(
+    tmp_path: Path, out: Path, compression: Compression
+) -> None:
+    """A file of xz may be padded, and other programs do not mind a signature behind one of gzip."""
+    for padding in (bytes(512), b"-----BEGIN"):
+        file = kernel_tarball(tmp_path / "x", compression=compression)
+        file.write_bytes(file.read_bytes() + padding)
+        unpack(file, "linux", out, LIMITS)
+        assert (out / "Makefile").read_bytes() == MAKEFILE
+        shutil.rmtree(out)
+
+
 def test_a_tarball_without_a_top_folder(tmp_path: Path, out: Path) -> None:
     file = tarball(
         tmp_path / "x", entry("./tools/Makefile", b"all:\n"), entry("./Makefile", MAKEFILE)

@@ -132,6 +132,16 @@ def test_a_row_of_another_cell_does_not_count(run: RunFolder) -> None:
     assert wakeups(run)[5] == 5
 
 
+def test_a_row_that_is_too_deep_does_not_count(run: RunFolder) -> None:
+    deep: list[object] = []
+    for _ in range(600):
+        deep = [deep]
+    part = dataset.Dataset(run.path)
+    part.add(run.cell("cell5"), {"id": "cell5", "deep": deep})
+    part.write()
+    assert wakeups(run)[5] == 5
+
+
 def test_a_damaged_plan_is_one_line(run: RunFolder) -> None:
     (run.path / "plan.parquet").write_bytes(b"")
     with pytest.raises(InputError, match=r"plan\.parquet: cannot be read"):

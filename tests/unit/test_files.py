@@ -102,3 +102,22 @@ def test_only_its_owner_can_enter_a_private_folder(tmp_path: Path) -> None:
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         assert stat.S_IMODE(usual.stat().st_mode) != 0o700
     assert _names(tmp_path) == []
+
+
+def test_a_file_that_is_only_to_be_read_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write to any file; for others the draft, which is opened again, has to be theirs."""
+    file = tmp_path / "report.html"
+    file.write_bytes(b"old")
+    file.chmod(0o444)
+    modes = []
+    write = Path.write_bytes
+
+    def noted(path: Path, data: bytes) -> int:
+        modes.append(path.stat().st_mode & 0o777)
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", noted)
+    write_whole(file, b"new")
+    assert (file.read_bytes(), file.stat().st_mode & 0o777, modes) == (b"new", 0o444, [0o644])

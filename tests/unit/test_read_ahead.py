@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import threading
@@ -20,7 +21,7 @@ class Endless:
         self.given = 0
         self.limit = limit
 
-    def read(self, size: int, /) -> bytes:
+    def read1(self, size: int, /) -> bytes:
         if self.limit is not None and self.given >= self.limit:
             raise EOFError("cut")
         self.given += size
@@ -51,6 +52,14 @@ def test_an_error_is_raised_after_all_bytes_before_it_and_again() -> None:
         for _ in range(2):
             with pytest.raises(EOFError, match="cut"):
                 ahead.read(1)
+
+
+def test_what_was_read_before_an_error_in_the_same_piece_is_returned() -> None:
+    whole = gzip.compress(bytes(1000))
+    with ReadAhead(gzip.GzipFile(fileobj=io.BytesIO(whole + b"no gzip"))) as ahead:
+        assert ahead.read(1000) == bytes(1000)
+        with pytest.raises(gzip.BadGzipFile):
+            ahead.read(1)
 
 
 def test_only_some_mib_are_read_ahead_and_nothing_once_it_is_left() -> None:

@@ -24,7 +24,7 @@ def add_cell(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_moment(parser: argparse.ArgumentParser) -> None:
+def add_moment(parser: argparse.ArgumentParser, *, default: str = "the last one") -> None:
     """Add the run, the cell, and when to stop its guest."""
     add_cell(parser)
     when = parser.add_mutually_exclusive_group()
@@ -32,7 +32,7 @@ def add_moment(parser: argparse.ArgumentParser) -> None:
         "--record",
         type=index,
         metavar="N",
-        help="stop where record N (counted from 0) has just become valid; default: the last one",
+        help=f"stop where record N (counted from 0) has just become valid; default: {default}",
     )
     when.add_argument(
         "--at",
@@ -59,10 +59,10 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def moment_of(args: argparse.Namespace, store: Store) -> Moment:
-    """Return the moment that was asked for. Raises InputError."""
+def moment_of(args: argparse.Namespace, store: Store, *, before_end: bool = False) -> Moment:
+    """Return the moment that was asked for, or the default of `moment`. Raises InputError."""
     finished = find_finished(RunFolder(args.run), args.cell, store=store)
-    return moment(finished, number=args.record, at=args.at)
+    return moment(finished, number=args.record, at=args.at, before_end=before_end)
 
 
 def again_with(store: Store) -> Again:

@@ -21,7 +21,7 @@ def register(parser: Parser) -> None:
         "command there and return its exit status. Up to the record the guest is that of the run; "
         "from then on its processes are stopped. See docs/howto/look-into-a-guest.md."
     )
-    add_moment(parser)
+    add_moment(parser, default="the last one before the scenario ends its processes")
     parser.add_argument(
         "words",
         nargs="*",
@@ -34,7 +34,7 @@ def register(parser: Parser) -> None:
 
 def _shell(args: argparse.Namespace) -> int:
     store = Store()
-    moment = moment_of(args, store)
+    moment = moment_of(args, store, before_end=True)
     refuse_if_impossible(moment)
     again = again_with(store)
     job = moment.finished.job

@@ -345,7 +345,7 @@ def noted_verdict(noted: Noted, folder: Path) -> Verdict | None:
     try:
         found = noted.verdict(folder.name)
         return None if found is None else Verdict.from_json(found)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # its own file says what is wrong
 
 

@@ -41,10 +41,13 @@ class Moment:
         return f"record {self.number}, {self.seconds:.3f} s"
 
 
-def moment(finished: Finished, *, number: int | None, at: float | None) -> Moment:
+def moment(
+    finished: Finished, *, number: int | None, at: float | None, before_end: bool = False
+) -> Moment:
     """Return the moment of a record, or that of the first record at or after `at` seconds.
 
-    Without either it is the last record. Raises InputError if the cell has no such record.
+    Without either it is the last record; with `before_end`, the last one before the scenario's end,
+    when its processes are ended. Raises InputError if the cell has no such record.
     """
     log = read_records(finished.records)
     numbers, times = log.records["commit"], log.records["time_ns"]
@@ -52,8 +55,9 @@ def moment(finished: Finished, *, number: int | None, at: float | None) -> Momen
     if not len(numbers):
         raise InputError(f"{name} has no records")
     last = int(numbers[-1]) - 1
+    asked = number is not None or at is not None
     seconds = (times.astype("i8") - log.start_ns) / NS_PER_S
-    if number is None and at is None:
+    if not asked:
         number = last
     elif at is not None:
         later = (seconds >= at).nonzero()[0]
@@ -64,6 +68,16 @@ def moment(finished: Finished, *, number: int | None, at: float | None) -> Momen
     # If the cell is not exact, another run may get further; only the end of this one is known.
     if number > last:
         raise InputError(f"there is no record {number}: {name} has records 0 to {last}")
+    end_s = finished.job.cell.scenario.duration_ns / NS_PER_S
+    ended = (seconds >= end_s).nonzero()[0]
+    if before_end and len(ended) and number > (last := int(numbers[ended[0]]) - 2):
+        if asked:
+            raise InputError(
+                f"record {number} of {name} comes after the scenario's end, at {end_s:.3f} s, when "
+                "its processes are ended",
+                hint=f"the last one before it is record {last}",
+            )
+        number = last
     place = min(int(numbers.searchsorted(number + 1)), len(numbers) - 1)
     return Moment(finished=finished, number=number, seconds=float(seconds[place]))
 

@@ -43,7 +43,7 @@ def differing(cells: Iterable[Gathered]) -> dict[str, list[Value]]:
 def compared(cells: Sequence[Gathered], *, most: int | None = None) -> dict[str, Any]:
     """Return all comparisons: by axis, the settings, and of each figure a row of spreads.
 
-    With `most`, they are of so many settings at most, and of each group _DOTS values; `settings`
+    With `most`, they are of so many settings at most, and of each group DOTS values; `settings`
     says how many settings there are along an axis, if there are more.
     """
     usable = [cell for cell in cells if cell.reaction and cell.report.status is not _FAILED]
@@ -60,7 +60,7 @@ def compared(cells: Sequence[Gathered], *, most: int | None = None) -> dict[str,
 _FAILED = CaseStatus.ERROR
 
 
-_DOTS = 200
+DOTS = 200
 """Values of a group that the page of a large run has."""
 
 Settings = Mapping[tuple[Value | None, ...], Mapping[Value, Mapping[str, Gathered]]]
@@ -100,11 +100,11 @@ _VALUES = 4
 
 
 def _some(values: list[float]) -> list[float]:
-    """Return _DOTS of many values, the least and the greatest among them, evenly by rank."""
-    if len(values) <= _DOTS:
+    """Return DOTS of many values, the least and the greatest among them, evenly by rank."""
+    if len(values) <= DOTS:
         return values
     ranked = sorted(values)
-    return [ranked[round(at * (len(values) - 1) / (_DOTS - 1))] for at in range(_DOTS)]
+    return [ranked[round(at * (len(values) - 1) / (DOTS - 1))] for at in range(DOTS)]
 
 
 def _sample(cell: Gathered) -> str:

@@ -15,6 +15,7 @@ from memnotify.axes import REPEAT
 from memnotify.campaign.row import PlanRow
 from memnotify.jsontext import dump
 from memnotify.report.cells import CaseStatus
+from memnotify.report.page.compared import DOTS
 from memnotify.report.page.gather import Gathered, gather, outline
 from memnotify.report.page.headline import Answer, Headline
 from memnotify.results.looked import Looked
@@ -50,13 +51,18 @@ def with_views(
     first: Iterable[str],
     pictures: bool,
 ) -> list[Gathered]:
-    """Return many cells, VIEWS of them with their blocks: those of `first`, as far as possible."""
+    """Return many cells, VIEWS of them with their blocks: those of `first`, as far as possible.
+
+    Their promises are checked, as their views show them.
+    """
     chosen = _chosen(cells, first)
     wanted = [row for row in rows if row.id in chosen]
-    found = {
-        one.id: one.block for one in gather(looked, wanted, pictures=pictures, cells=len(wanted))
-    }
-    return [replace(cell, block=found[cell.id]) if cell.id in found else cell for cell in cells]
+    found = {one.id: one for one in gather(looked, wanted, pictures=pictures, cells=len(wanted))}
+    return [_viewed(cell, found[cell.id]) if cell.id in found else cell for cell in cells]
+
+
+def _viewed(cell: Gathered, found: Gathered) -> Gathered:
+    return replace(cell, block=found.block, promises=found.promises, unchecked=found.unchecked)
 
 
 def _chosen(cells: Sequence[Gathered], first: Iterable[str]) -> set[str]:
@@ -84,7 +90,7 @@ def left_out(cells: Sequence[Gathered], run: str) -> str:
         f"of a run of more than {MANY} cells, the timelines, events, consoles, digests of "
         f"scenarios and promises of all but {counted(views, 'cell')} (memnotify show {run} CELL, "
         f"memnotify check {run}), rows of the table beyond {ROWS} without scripts and on paper, "
-        f"and comparisons of more than {ROWS} settings"
+        f"comparisons of more than {ROWS} settings, and in them more than {DOTS} dots of a group"
     )
 
 

@@ -69,6 +69,7 @@ def page(runs: Sequence[Looked], output: Path) -> str:
     if large.is_large(cells):
         first = large.to_look_at(head, best)
         cells = large.with_views(cells, looked, rows, first=first, pictures=pictures)
+        head = headline(cells, expected)  # with the promises that the views show
     parts = _Parts(
         run=run,
         name=str(campaign.get("name", run.path.name)),

@@ -14,7 +14,8 @@ from memnotify.run.executors.parcel import HostFacts
 from memnotify.run.executors.protocol import Cluster
 from memnotify.text import counted
 
-_LOOK_S = 0.2
+_LOOK_S, _SELDOM_S = 0.2, 2.0
+"""How often hosts are asked: at first, and when jobs of a queue may come hours later."""
 
 
 async def arrived(client: Any, cluster: Cluster) -> list[HostFacts]:
@@ -25,7 +26,7 @@ async def arrived(client: Any, cluster: Cluster) -> list[HostFacts]:
     # The first worker that cannot have it raises; the others have it, and `describe` asks each.
     with contextlib.suppress(Exception):
         await client.register_plugin(dask_worker.CellHost())
-    deadline = time.monotonic() + cluster.patience_s
+    deadline, pause = time.monotonic() + cluster.patience_s, _LOOK_S
     while True:
         said: Mapping[str, object] = await client.run(dask_worker.describe, on_error="return")
         found = [each for each in said.values() if isinstance(each, HostFacts)]
@@ -33,7 +34,8 @@ async def arrived(client: Any, cluster: Cluster) -> list[HostFacts]:
             return found
         if time.monotonic() > deadline:
             raise _none(cluster, said)
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(pause)
+        pause = min(1.2 * pause, _SELDOM_S)
 
 
 def _none(cluster: Cluster, said: Mapping[str, object]) -> InfrastructureError:
