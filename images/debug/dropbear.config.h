@@ -18,6 +18,8 @@
 #define HAVE_CRYPT 1
 #define HAVE_CRYPT_H 1
 #define HAVE_DAEMON 1
+#define HAVE_DECL_HTOLE64 1
+#define HAVE_ENDIAN_H 1
 #define HAVE_EXPLICIT_BZERO 1
 #define HAVE_FORK 1
 #define HAVE_FREEADDRINFO 1
@@ -37,6 +39,8 @@
 #define HAVE_PATHS_H 1
 #define HAVE_PTY_H 1
 #define HAVE_PUTENV 1
+#define HAVE_SETRESGID 1
+#define HAVE_STATIC_ASSERT 1
 #define HAVE_STDINT_H 1
 #define HAVE_STDIO_H 1
 #define HAVE_STDLIB_H 1

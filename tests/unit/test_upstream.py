@@ -93,6 +93,19 @@ def test_without_apt_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ensure(tmp_path)
 
 
-def test_the_projects_own_pins_are_valid() -> None:
+def test_the_project_pins_what_debian_12_and_13_have() -> None:
     known = upstream.pins()
-    assert known.busybox and known.dropbear
+    assert {name.removesuffix(".orig.tar.bz2") for name in (*known.busybox, *known.dropbear)} == {
+        *("busybox_1.35.0", "dropbear_2022.83"),
+        *("busybox_1.37.0", "dropbear_2025.89"),
+    }
+
+
+def test_a_release_that_has_only_the_second_pinned_version_is_served(
+    apt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(CONTENT.encode()).hexdigest()
+    known = upstream.Pins(busybox={"busybox_0.9.orig.tar.bz2": "0" * 64, NAME: digest}, dropbear={})
+    monkeypatch.setattr(upstream, "pins", lambda: known)
+    tarball, found = ensure(apt)
+    assert (tarball.name, found) == (NAME, digest)

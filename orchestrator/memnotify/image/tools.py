@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ misc/crypt/crypt_register_hash misc/crypt/crypt_register_prng misc/zeromem modes
 modes/cbc/cbc_encrypt modes/cbc/cbc_start modes/ctr/ctr_decrypt modes/ctr/ctr_done
 modes/ctr/ctr_encrypt modes/ctr/ctr_setiv modes/ctr/ctr_start
 """
+
+
+@dataclass(frozen=True)
+class DropbearLayout:
+    """Where a version of Dropbear has what this module needs of it."""
+
+    sources: Path
+    """The folder of its C files, in its tree."""
+    groups: str
+    """The file in which it becomes the user who logged in."""
+    later: tuple[str, ...] = ()
+    """The parts that a server needs of this version only."""
+
+    @classmethod
+    def of(cls, tree: Path) -> DropbearLayout:
+        """Return that of an unpacked version."""
+        if (tree / "src").is_dir():  # 2024.84 and later
+            return cls(Path("src"), "svr-auth.c", ("kex-x25519",))
+        return cls(Path(), "svr-chansession.c")
+
+    def files(self) -> list[str]:
+        """Return the C files of the server, from the tree's folder on."""
+        return [str(self.sources / f"{name}.c") for name in (*_DROPBEAR.split(), *self.later)]
 
 
 def ensure_tools(
@@ -148,14 +172,17 @@ class _Build:
 
     def dropbear(self, tarball: Path) -> None:
         tree = self._unpacked(tarball)
-        patch = self._own / "dropbear.patch"
-        self._run("patch", "-p1", "--batch", "-i", patch, cwd=tree)
+        layout = DropbearLayout.of(tree)
+        sources = tree / layout.sources
+        patch = ("patch", "--batch", "-i")
+        self._run(*patch, self._own / "dropbear.patch", "-p1", cwd=sources)
+        self._run(*patch, self._own / "dropbear.groups.patch", layout.groups, cwd=sources)
         for name, file in (("config", "config.h"), ("options", "localoptions.h")):
             text = (self._own / f"dropbear.{name}.h").read_text(encoding="utf-8")
-            (tree / file).write_text(text, encoding="utf-8")
-        defaults = (tree / "default_options.h").read_text(encoding="utf-8")
+            (sources / file).write_text(text, encoding="utf-8")
+        defaults = (sources / "default_options.h").read_text(encoding="utf-8")
         guarded = re.sub(r"^(#define (\w+) .*)$", r"#ifndef \2\n\1\n#endif", defaults, flags=re.M)
-        (tree / "default_options_guard.h").write_text(guarded, encoding="utf-8")
+        (sources / "default_options_guard.h").write_text(guarded, encoding="utf-8")
         # Each of these files is small: as one they compile in a tenth of the time.
         numbers = sorted(path.name for path in (tree / "libtommath").glob("bn_*.c"))
         included = [f'#include "{name}"\n' for name in numbers if name != "bn_prime_tab.c"]
@@ -163,9 +190,9 @@ class _Build:
         self._compile(
             *("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"),
             *("-DDROPBEAR_SERVER", "-DLOCALOPTIONS_H_EXISTS", "-fno-strict-overflow"),
-            *("-I.", "-Ilibtomcrypt/src/headers", "-Ilibtommath"),
+            *(f"-I{layout.sources}", "-Ilibtomcrypt/src/headers", "-Ilibtommath"),
             *("-o", self._folder / "dropbear"),
-            *(f"{name}.c" for name in _DROPBEAR.split()),
+            *layout.files(),
             *(f"libtomcrypt/src/{name}.c" for name in _TOMCRYPT.split()),
             "libtommath/all.c",
             cwd=tree,
