@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
@@ -17,6 +18,7 @@ from memnotify.process import CommandLog
 from memnotify.report.foreseen import foreseen_grid
 from memnotify.report.plain import plain_console, print_line
 from memnotify.run.foreseen import ForeseenCell, foresee
+from memnotify.run.telling import if_slow
 from memnotify.store import Store
 from memnotify.text import counted, unknown_name
 
@@ -62,7 +64,10 @@ def _cells(args: argparse.Namespace) -> int:
         cc=args.cc,
     )
     log = CommandLog(store.folder("logs") / "commands.jsonl")
-    found, wrong = foresee(cells, store=store, log=log)
+    own = sorted({program.name for cell in cells for program in cell.programs})
+    slow = f"compiling {', '.join(own)}" if own else "looking for kernels and earlier results"
+    with if_slow(slow, partial(print, file=sys.stderr, flush=True)):
+        found, wrong = foresee(cells, store=store, log=log)
     if args.json:
         sys.stdout.write(dump([cell.to_json() for cell in found]) + "\n")
     elif args.csv:

@@ -1,7 +1,7 @@
 // The matrix as a heat map: a table, so that keyboards and screen readers can use it.
 const REST = "all others";
 const TALLEST = 200; // rows, of a large run
-const chosen = { figure: "wakeups", rows: REST, columns: "series" };
+const chosen = { figure: "max_batch", rows: REST, columns: "series" };
 const LETTERS = { panic: "P", reboot: "R", hang: "H", agent: "A", "self-check": "S", "oom-kill": "O", balloon: "B" };
 const AFTER = new Set(["id", "name", "outcome", "detail", "status", "repeatability", "seed", "repeat"]);
 
