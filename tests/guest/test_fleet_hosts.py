@@ -260,7 +260,7 @@ def test_a_host_that_is_back_gets_cells_again(lab: NetLab, hosts: Path) -> None:
 def test_ctrl_c_ends_the_guests_of_all_hosts(lab: NetLab, hosts: Path) -> None:
     process, _ = run(lab, hosts, range(70, 90), seconds=60.0)
     one = lab.hosts["one"]
-    wait(lambda: [line for line in one.processes() if QEMU in line], 120)
+    wait(lambda: [line for line in one.processes() if QEMU in line], 300)
     process.send_signal(signal.SIGTERM)  # as Ctrl-C, which a caller may have ignored
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in err

@@ -10,12 +10,13 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.image.build import INITRAMFS
 from memnotify.places import CAMPAIGNS
 from memnotify.process import CommandLog
 from memnotify.run import prepare
 from memnotify.run.base_selection import Preparing
 from memnotify.run.stages import Stage, read_stages, stage_lines, timed_in
-from memnotify.store import Store
+from memnotify.store import Artifact, Store
 
 from tests.support.campaign_text import head, scenario, write
 
@@ -125,11 +126,14 @@ def test_who_waits_for_the_compiler_of_a_client_is_told(
     cells = plan_cells(load_campaign(tmp_path / "try.toml"))
     said: list[str] = []
 
-    def compiles(*_: object, **__: object) -> None:
+    (tmp_path / INITRAMFS).touch()
+
+    def compiles(*_: object, **__: object) -> Artifact:
         deadline = time.monotonic() + 20
         while not said:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        return Artifact("image", "made-up", tmp_path, {}, {})
 
     monkeypatch.setattr("memnotify.run.telling._SLOW_S", 0.05)
     monkeypatch.setattr("memnotify.run.prepare.ensure_image", compiles)
