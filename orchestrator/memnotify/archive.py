@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import dropwhile
 from pathlib import Path
 from posixpath import normpath
 from typing import BinaryIO, cast
@@ -354,6 +355,10 @@ def _check_link(entry: tarfile.TarInfo, path: str, tarball: Path) -> None:
     leads = normpath(posixpath.join(posixpath.dirname(path), entry.linkname))
     if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
         raise _refused(entry, "is a link that leaves the tree", tarball)
+    names = entry.linkname.split("/")
+    if ".." in dropwhile(lambda name: name in ("", ".", ".."), names):
+        # Above what, is not known from names: one before it may be a link as well.
+        raise _refused(entry, "is a link with '..' behind a name", tarball)
     if not 0 < len(os.fsencode(entry.linkname)) <= _LONGEST_PATH:
         raise _refused(entry, "is a link with an empty or too long target", tarball)
 

@@ -93,6 +93,11 @@ def test_links_inside_the_tree_are_kept(tmp_path: Path, out: Path) -> None:
         [entry("/evil", b"x")],
         [entry("linux/link", kind=tarfile.SYMTYPE, link="../evil")],
         [entry("linux/link", kind=tarfile.SYMTYPE, link="/etc/passwd")],
+        [
+            # The names say linux/a/b, but the first link leads to linux.
+            entry("linux/a/b/up", kind=tarfile.SYMTYPE, link="../.."),
+            entry("linux/link", kind=tarfile.SYMTYPE, link="a/b/up/.."),
+        ],
         [entry("linux/hard", kind=tarfile.LNKTYPE, link="../evil")],
         [entry("linux/null", kind=tarfile.CHRTYPE)],
         [
