@@ -214,7 +214,7 @@ def test_a_baseline_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> Non
     assert (status, "--fail-if 'wakups > +1': there is no figure 'wakups'" in err) == (2, True)
 
 
-@pytest.mark.parametrize("name", [".", "..", " ", "a\n\x1b[31mb", "n" * 300, "-x"])
+@pytest.mark.parametrize("name", [".", "..", " ", "a\n\x1b[31mb", "n" * 300, "-x", "a/b", "../a"])
 def test_what_is_no_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = said(capsys, "save", "--", name, run_of("old", 2))
     assert (status, out, err.count("\n"), "\x1b" in err) == (2, "", 1, False)

@@ -135,7 +135,7 @@ class Place:
     @classmethod
     def of(cls, name: str) -> Self:
         """Return the place that a user names. Raises InputError."""
-        is_file = "/" in name or name.endswith(".toml")
+        is_file = name.endswith(".toml")
         if not is_file and not _NAME.fullmatch(name):
             raise InputError(
                 f"{shown(name)} is not a name of a baseline",
