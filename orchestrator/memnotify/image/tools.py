@@ -43,6 +43,11 @@ _LINK = """\
 #!/bin/sh
 exec $2 -Wl,--gc-sections -o "$1" -Wl,--start-group $5 $6 -Wl,--end-group
 """
+# What the applet bbconfig would print; it is off, and this would need bzip2.
+_NO_CONFIGS = """\
+#!/bin/sh
+for header; do : >"$header"; done
+"""
 _LD = {Arch.I386: "elf_i386", Arch.X86_64: "elf_x86_64"}
 
 # The parts of Dropbear that a server needs which has one connection and one kind of key.
@@ -210,6 +215,7 @@ class _Build:
         ]
         # Its own script passes options to the linker that zig does not know.
         (tree / "scripts/trylink").write_text(_LINK, encoding="utf-8")
+        (tree / "scripts/mkconfigs").write_text(_NO_CONFIGS, encoding="utf-8")
         self._run("make", *variables, "allnoconfig", cwd=tree)
         wanted = (self._own / "busybox.config").read_text(encoding="utf-8")
         names = "|".join(re.findall(r"^(CONFIG_\w+)=", wanted, flags=re.MULTILINE))

@@ -14,6 +14,7 @@ from memnotify.run.executors.parcel import HostFacts
 from memnotify.run.executors.protocol import Cluster
 from memnotify.text import counted
 
+_ANSWER_S = 20.0
 _LOOK_S, _SELDOM_S = 0.2, 2.0
 """How often hosts are asked: at first, and when jobs of a queue may come hours later."""
 
@@ -25,10 +26,11 @@ async def arrived(client: Any, cluster: Cluster) -> list[HostFacts]:
     """
     # The first worker that cannot have it raises; the others have it, and `describe` asks each.
     with contextlib.suppress(Exception):
-        await client.register_plugin(dask_worker.CellHost())
+        async with asyncio.timeout(_ANSWER_S):
+            await client.register_plugin(dask_worker.CellHost())
     deadline, pause = time.monotonic() + cluster.patience_s, _LOOK_S
     while True:
-        said: Mapping[str, object] = await client.run(dask_worker.describe, on_error="return")
+        said = await _asked(client)
         found = [each for each in said.values() if isinstance(each, HostFacts)]
         if len(found) >= cluster.hosts or (found and time.monotonic() > deadline):
             return found
@@ -36,6 +38,26 @@ async def arrived(client: Any, cluster: Cluster) -> list[HostFacts]:
             raise _none(cluster, said)
         await asyncio.sleep(pause)
         pause = min(1.2 * pause, _SELDOM_S)
+
+
+async def _asked(client: Any) -> dict[str, object]:
+    """Return what each worker says of itself, or the error that it answers with.
+
+    Each is asked alone: one that was cut off a moment ago never answers, and a question to all
+    would wait for it until TCP gives up, a quarter of an hour later.
+    """
+
+    async def ask(address: str) -> object:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                told = await client.run(dask_worker.describe, workers=[address], on_error="return")
+        except TimeoutError:
+            return TimeoutError(f"no answer in {_ANSWER_S:g} s")
+        return told.get(address)
+
+    known = (await client.scheduler.identity(n_workers=-1))["workers"]
+    said = await asyncio.gather(*map(ask, known))
+    return {address: one for address, one in zip(known, said, strict=True) if one is not None}
 
 
 def _none(cluster: Cluster, said: Mapping[str, object]) -> InfrastructureError:
