@@ -65,6 +65,11 @@ def test_a_guest_that_may_have_waited_for_its_console_is_not_exact() -> None:
     assert repeatability(make_cell("pc"), waited) is Repeatability.UNPROVEN
 
 
+def test_a_guest_that_was_held_is_not_exact() -> None:
+    held = dataclasses.replace(end(), held=True)
+    assert repeatability(make_cell("pc"), held) is Repeatability.UNPROVEN
+
+
 def test_a_guest_that_was_restored_is_like_one_that_booted() -> None:
     assert repeatability(make_cell("pc"), end(template="key")) is Repeatability.EXACT
 

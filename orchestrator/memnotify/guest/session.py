@@ -130,6 +130,7 @@ async def run_cell(
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,
         console_waited=vm.console.may_have_waited,
+        held=session.held_seconds > 0,
         log=records,
     )
 

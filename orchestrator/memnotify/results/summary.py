@@ -82,7 +82,7 @@ def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
     machine = cell.machine
     waited = machine.waits_for_the_host or result.console_waited
-    unproven = ended_by_the_host or waited or machine.smp > 1
+    unproven = ended_by_the_host or waited or result.held or machine.smp > 1
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 
