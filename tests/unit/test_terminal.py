@@ -173,8 +173,15 @@ def test_several_resizes_leave_one_board(reflows: bool) -> None:
 
 def test_40_columns() -> None:
     with played(6, columns=40) as terminal:
-        terminal.wait_for(lambda lines: any(re.search(r"\d+\.\d/40", line) for line in lines))
-        head, *guests, status = [line for line in terminal.shown if line][6:]
+        board: list[str] = []
+
+        def whole_board(lines: list[str]) -> bool:
+            # The board may be half drawn when it is read.
+            board[:] = [line for line in lines if line][6:]
+            return len(board) == 5 and any(re.search(r"\d+\.\d/40", line) for line in board)
+
+        terminal.wait_for(whole_board)
+        head, *guests, status = board
         assert head.split() == ["guest", "guest", "s", "wakeups"]
         assert len(guests) == 3 and all("…" in line for line in guests)
         assert len({line.split()[0] for line in guests}) == 3
