@@ -1,4 +1,4 @@
-"""Real guests that are held at a finding, and go on as if nothing had been."""
+"""Real guests that are held at a finding, and then go on."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from memnotify.results.cell import find_finished
 from memnotify.results.folder import RunFolder
 from memnotify.store import Artifact, Store
 
+from tests.guest.test_looking import CAMPAIGN as LOOKING
 from tests.support.bases import modern
 from tests.support.kernels import given_source
 
@@ -24,26 +25,8 @@ pytestmark = pytest.mark.guest
 pytest.importorskip("fabric")
 
 OLD = "2.6.24"
-CAMPAIGN = """\
-name = "shell"
-[kernel]
-base = "{base}"
-[matrix]
-series = "v4"
-memory_mib = 64
-clients = 2
-machine = "pc-swap"
-scenario = "short"
-[scenario.short]
-start_s = 2
-duration_s = 3
-log_records = 2000
-[[scenario.short.step]]
-at_s = 0
-clients = {{ kind = "poll", count = "matrix" }}
-[[scenario.short.step]]
-at_s = 1
-balloon = {{ percent = 90, settle_s = 1 }}
+CAMPAIGN = f"""\
+{LOOKING}
 [[scenario.short.step]]
 at_s = 2.6
 stop = "clients"

@@ -1,8 +1,8 @@
 """Stops a guest that shows a finding, and holds it while somebody looks at it.
 
-Guest time stands still meanwhile, so the guest goes on as if nothing had been: it writes the same
-records. Nothing is looked at but the memory that it shares; QEMU is only told to stop once that
-shows a finding.
+Guest time stands still meanwhile, but for some hundred nanoseconds in a few runs: a cell that was
+held is not exact. Nothing is looked at but the memory that the guest shares; QEMU is only told to
+stop once that shows a finding.
 """
 
 from __future__ import annotations
