@@ -86,6 +86,9 @@ def test_keys_of_a_run_that_was_killed_are_removed_by_the_next_one(home: Path) -
         ("mine", asdict(Process.of(os.getpid())), False),
         ("there", {"pid": 1, "began": 1, "node": "another"}, False),
         ("long-ago", {"pid": 1, "began": 1, "node": "another"}, True),
+        ("same-name", {"pid": 1, "began": 1, "boot": "of another node"}, False),
+        ("container", {"pid": 1, "began": 1, "numbers": "pid:[1]"}, False),
+        ("before", {"pid": 1, "began": 1, "boot": "of another node"}, True),
     ):
         folder = home / f".memnotify-{name}"
         folder.mkdir()
@@ -94,7 +97,8 @@ def test_keys_of_a_run_that_was_killed_are_removed_by_the_next_one(home: Path) -
             os.utime(folder / "owner.json", (10**9, 10**9))
     jobqueue.job_script("slurm")
     kept = {path.name for path in home.glob(".memnotify-*")}
-    assert kept == {".memnotify-mine", ".memnotify-there"}
+    names = ("mine", "there", "same-name", "container")
+    assert kept == {f".memnotify-{name}" for name in names}
 
 
 def made_up(folder: Path, name: str, text: str) -> None:
@@ -152,3 +156,11 @@ def test_another_system(system: str, capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit, match="2"):
         main(["run", "campaigns/demo.toml", "--jobqueue", system])
     assert "is not a system such as slurm:4" in capsys.readouterr().err
+
+
+def test_more_jobs_than_any_cluster_has(capsys: pytest.CaptureFixture[str]) -> None:
+    for count in ("1001", "9" * 5000):
+        with pytest.raises(SystemExit, match="2"):
+            main(["run", "campaigns/demo.toml", "--jobqueue", f"slurm:{count}"])
+        (line,) = (line for line in capsys.readouterr().err.splitlines() if "slurm:" in line)
+        assert "are more than 1000 jobs" in line and len(line) < 200

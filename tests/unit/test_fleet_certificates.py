@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from memnotify.errors import InputError
 from memnotify.run.executors.protocol import Tls
 from memnotify.run.fleet.certificates import Pair, make_pairs
 
@@ -98,6 +104,37 @@ def test_files_are_for_their_owner_only(pairs: dict[str, Pair], tmp_path: Path) 
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     with pytest.raises(FileExistsError):
         pairs["two"].write(tmp_path / "tls")
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "cert.pem", "key.pem"])
+@pytest.mark.parametrize("text", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_a_file_that_is_not_what_it_should_be_is_named(
+    pairs: dict[str, Pair], tmp_path: Path, name: str, text: str
+) -> None:
+    pairs["one"].write(tmp_path / "tls")
+    Tls.in_folder(tmp_path / "tls")
+    (tmp_path / "tls" / name).write_text(text)
+    with pytest.raises(InputError, match=r"certificate|private key") as caught:
+        Tls.in_folder(tmp_path / "tls")
+    assert caught.value.file == tmp_path / "tls" / name
+
+
+def test_the_key_of_another_certificate_and_one_with_a_password_are_named(
+    pairs: dict[str, Pair], tmp_path: Path
+) -> None:
+    folder = tmp_path / "tls"
+    pairs["one"].write(folder)
+    key = load_pem_private_key(pairs["one"].key, None)
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+    )
+    for other in (pairs["two"].key, locked):
+        (folder / "key.pem").write_bytes(other)
+        with pytest.raises(
+            InputError, match=r"no private key of cert\.pem, or has a pass"
+        ) as caught:
+            Tls.in_folder(folder)
+        assert caught.value.file == folder / "key.pem"
 
 
 def test_a_key_is_not_in_what_is_printed(pairs: dict[str, Pair]) -> None:

@@ -37,13 +37,16 @@ SYSTEMS = {
 }
 """Names of dask-jobqueue's configuration, and its classes."""
 
+MOST_JOBS = 1000
+"""As many hosts as docs/explanation/scale.md has planned for; a longer number is a slip."""
+
 _QUEUE_PATIENCE_S = 24 * 3600.0
 """A job may wait in a queue for long."""
-
 
 _PREFIX, _OWNER = ".memnotify-", "owner.json"
 _FORGOTTEN_S = 31 * 24 * 3600.0
 """After this, no run of another node still needs its keys."""
+_BOOT, _NUMBERS = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
 
 
 @contextmanager
@@ -92,18 +95,32 @@ def _cluster(system: str) -> Iterator[tuple[Any, Tls]]:
 
 
 def _owner() -> dict[str, Any]:
-    return {"node": platform.node(), **asdict(Process.of(os.getpid()))}
+    return {**_node(), **asdict(Process.of(os.getpid()))}
+
+
+def _node() -> dict[str, str]:
+    """Return what tells apart the places in which a number of a process means one process.
+
+    Two nodes may have one name; containers of one name share the boot, but not the numbers.
+    """
+    told = {"node": platform.node(), "boot": "", "numbers": ""}
+    with contextlib.suppress(OSError):
+        told["boot"] = Path(_BOOT).read_text(encoding="ascii").strip()
+        told["numbers"] = str(Path(_NUMBERS).readlink())
+    return told
 
 
 def _remove_stale(home: Path) -> None:
     """Remove the folders of runs that were killed: there are keys in them.
 
-    Whether a run of another node that has the same home was killed is not known here.
+    Whether a run of another node that has the same home was killed is not known here, nor one of
+    this node before it was booted: it may be another node of that name.
     """
+    here = _node()
     for file in home.glob(f"{_PREFIX}*/{_OWNER}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(file.read_text(encoding="utf-8"))
-            if told["node"] == platform.node():
+            if {name: told.get(name) for name in here} == here:
                 stale = not Process(told["pid"], told["began"]).runs()
             else:
                 stale = time.time() - file.stat().st_mtime > _FORGOTTEN_S
