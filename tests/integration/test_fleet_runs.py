@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from memnotify.errors import InfrastructureError
-from memnotify.run.executors.protocol import Cluster
+from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.again import bring_back
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.for_run import fleet_for_run
+from memnotify.run.fleet.hosts import load_hosts
+from memnotify.run.fleet.scheduler import workers_of
 from memnotify.run.fleet.state import Fleet, Place, cluster_of
+from memnotify.run.fleet.status import status
 from memnotify.run.fleet.up import up
 
 from tests.support import guests_there
@@ -55,15 +60,18 @@ def fleet(lab: FleetLab, campaign: Campaign) -> Iterator[Fleet]:
     assert lab.files("alpha") == lab.files("beta") == []
 
 
-def kill_worker(folder: str) -> None:
-    """Kill the worker of a host, but not what keeps it: as if it had been cut off."""
+def kill_worker(folder: str, *, off: bool = False) -> None:
+    """Kill the worker of a host, but not what keeps it: as if it had been cut off.
+
+    With `off`, kill that as well, as if the host had been switched off.
+    """
     killed = 0
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = file.read_bytes()
         except OSError:
             continue
-        if folder.encode() in words and b"there.py" not in words:
+        if folder.encode() in words and (off or b"there.py" not in words):
             os.kill(int(file.parent.name), signal.SIGKILL)
             killed += 1
     assert killed
@@ -106,3 +114,47 @@ def test_a_run_whose_scheduler_died_resumes_on_a_new_fleet(
         campaign.hosts = cluster
         folder = campaign.run_on(2, guests_there.first_ends)
     assert len(folder.verdicts()) == len(campaign.noted("ran")) == 4
+
+
+def here_of(fleet: Fleet, name: str) -> str:
+    return next(member.folder.here for member in fleet.members if member.host.name == name)
+
+
+def known(fleet: Fleet, lab: FleetLab) -> set[str]:
+    place = Place(lab.folder / "hosts.toml")
+    return set(workers_of(fleet.address, Tls.in_folder(place.tls)))
+
+
+def test_a_host_that_was_switched_off_runs_cells_again(
+    lab: FleetLab, campaign: Campaign, fleet: Fleet
+) -> None:
+    """All its processes are gone; one that cannot be reached stays away, and fails no run."""
+    kill_worker(here_of(fleet, "beta"), off=True)
+    wait_for(lambda: known(fleet, lab) == {"alpha"})
+    hosts = load_hosts(lab.folder / "hosts.toml")
+    (campaign.notes / "killed-test").touch()
+    (row,) = (row for row in status(fleet, Place(hosts.file), hosts).hosts if row.name == "beta")
+    assert (row.state, "run --fleet starts it again" in row.detail) == ("gone", True)
+    lab.broken.add("beta")
+    with fleet_for_run(hosts, store=campaign.store, say=lab.say, connect=lab.connect) as cluster:
+        assert cluster.hosts == 1
+    assert "beta: Name or service not known; the run goes on without it" in lab.said
+    lab.broken.clear()
+    with fleet_for_run(hosts, store=campaign.store, say=lab.say, connect=lab.connect) as cluster:
+        assert "beta: it was switched off, and its worker is started again" in lab.said
+        assert cluster.hosts == 2
+        campaign.hosts = cluster
+        folder = campaign.run_on(2, guests_there.back_on_beta)
+    assert len(folder.verdicts()) == 4
+    assert "beta" in {host for host, _ in campaign.noted("ran")}
+
+
+def test_a_host_that_has_lost_what_the_fleet_had_there_stays_away(
+    lab: FleetLab, campaign: Campaign, fleet: Fleet
+) -> None:
+    here = here_of(fleet, "beta")
+    kill_worker(here, off=True)
+    wait_for(lambda: known(fleet, lab) == {"alpha"})
+    shutil.rmtree(Path(here).parent)
+    assert bring_back(fleet, ["alpha"], say=lab.say, connect=lab.connect) == 0
+    assert lab.said[-1] == f"beta: {here} is gone; the run goes on without it"

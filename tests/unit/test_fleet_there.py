@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from memnotify.run.fleet import there
 
-from tests.support.processes import alive
+from tests.support.processes import alive, wait_for
 
 
 @pytest.fixture
@@ -193,3 +194,38 @@ def test_a_scheduler_that_is_gone_for_long_is_forgotten(
     began = time.monotonic()
     assert kept(tmp_path, 1, seconds=600) == 1
     assert time.monotonic() - began < 300
+
+
+def test_a_host_that_was_switched_off_starts_what_it_ran(home: Path) -> None:
+    """What keeps the worker is started once, for the rest of the time, and as it was before."""
+    here, _ = begun(home, "f1")
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1]).open('a').write(sys.argv[3] + '\\n')"
+    given = {
+        "here": str(here),
+        "id": "f1",
+        "words": [sys.executable, "-c", code, str(here / "lines")],
+        "environment": {},
+        "address": None,
+        "scheduler": ["127.0.0.1", 1],
+        "seconds": 7200,
+    }
+    first = there.start(given)["pid"]
+    wait_for(lambda: lifetimes(here) == ["7200s"])
+    left = {"here": str(here), "id": "f1", "seconds": 3600}
+    assert there.again(left) == {"started": False}
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    assert there.again(left) == {"started": True}
+    wait_for(lambda: lifetimes(here) == ["7200s", "3600s"])
+    assert end(here, "f1") == {"processes": 0, "left": False}
+
+
+def lifetimes(here: Path) -> list[str]:
+    file = here / "lines"
+    return file.read_text().split() if file.exists() else []
+
+
+def test_a_folder_that_is_not_as_it_was_left_is_a_problem(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    left = {"here": str(here), "id": "f1", "seconds": 3600}
+    assert there.again(left) == {"problem": f"{here} is not as the fleet has left it"}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from memnotify.errors import InfrastructureError
 from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.again import bring_back
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.fleet.remote import Connect, connect
@@ -30,6 +31,7 @@ def fleet_for_run(
 
     Raises InfrastructureError if no host is left.
 
+    Hosts of a fleet that is up, and that were switched off meanwhile, are brought back.
     A host on which something of the fleet may be left is told of, but fails no run.
     """
     place = Place(hosts.file)
@@ -40,11 +42,12 @@ def fleet_for_run(
             again = "memnotify fleet down, and up again, for these"
             say(f"{hosts.file} has other hosts than the fleet: {differs}; {again}")
         there = workers_of(found.address, Tls.in_folder(place.tls))
-        if not there:
+        back = bring_back(found, there, say=say, connect=connect)
+        if not there and not back:
             hint = f"memnotify fleet down {hosts.file}"
             raise InfrastructureError("host", "no host of this fleet is left", hint=hint)
         with same_versions():
-            yield cluster_of(found, place, hosts=len(there))
+            yield cluster_of(found, place, hosts=len(there) + back)
         return
     made = up(hosts.with_tags(tags), store=store, say=say, tied=True, connect=connect)
     try:

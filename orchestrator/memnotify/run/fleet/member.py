@@ -22,7 +22,7 @@ from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.remote import Remote, ends, must, must_json, send, send_file
 
 _THERE = "there.py"
-_LOOKERS = ("look", "end")  # commands of it that are no part of what they look for
+_LOOKERS = ("look", "again", "end")  # commands of it that are no part of what they look for
 # What is asked of a host's Python before anything is sent; it may be of any version.
 _ASK = """
 import json, os, platform, subprocess, sys
@@ -220,15 +220,31 @@ def end_on(folder: Folder, remote: Remote, fleet: str) -> None:
         raise InfrastructureError("host", text)
 
 
+def start_again(folder: Folder, remote: Remote, fleet: str, *, seconds: float) -> bool:
+    """Start the worker of a host that was switched off; return False if it needs none.
+
+    Raises InfrastructureError if what the fleet had there is gone.
+    """
+    begun = must(remote, "sh", "-c", '[ ! -e "$0" ] || echo begun', _script(folder))
+    if not begun:
+        raise InfrastructureError("host", f"{folder.here} is gone")
+    given = {"id": fleet, "seconds": seconds}
+    return bool(call(folder, remote, "again", given)["started"])
+
+
 def call(folder: Folder, remote: Remote, command: str, given: Mapping[str, Any]) -> Any:
     """Run a command of there.py on a host, and return what it says. Raises InfrastructureError."""
-    script = posixpath.join(folder.here, _THERE)
+    script = _script(folder)
     value = json.dumps({"here": folder.here, **given})
     marked = [] if command in _LOOKERS else ["env", _mark(folder)]
     said = must_json(remote, *marked, folder.python, script, command, value)
     if "problem" in said:
         raise InfrastructureError("host", said["problem"])
     return said
+
+
+def _script(folder: Folder) -> str:
+    return posixpath.join(folder.here, _THERE)
 
 
 def _dotted(version: Sequence[int]) -> str:

@@ -104,7 +104,10 @@ def _host(member: Member, workers: Mapping[str, Worker]) -> HostStatus:
     if member.failure is not None:
         state, detail = FAILED, member.failure
     elif worker is None:
-        state, detail = GONE, "its worker is not known to the scheduler"
+        state, detail = (
+            GONE,
+            "its worker is lost; run --fleet starts it again when the host is back",
+        )
     return HostStatus(
         name=host.name,
         address=host.address,

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = "MEMNOTIFY_FLEET"
-_ENVIRONMENT, _TLS, _LOG = "environment", "tls", "worker.log"
+_ENVIRONMENT, _TLS, _LOG, _STARTED = "environment", "tls", "worker.log", "started.json"
 _LEDGER = "ledger"
 _SETTLE_S = 0.1
 _TAIL = 4096  # bytes
@@ -88,6 +88,7 @@ def unpack(given: dict[str, Any]) -> dict[str, Any]:
 def start(given: dict[str, Any]) -> dict[str, Any]:
     """Start what keeps a worker, and outlives the connection."""
     here = Path(given["here"])
+    (here / _STARTED).write_text(json.dumps(given), encoding="utf-8")
     environment = {**os.environ, **given["environment"], MARK: given["id"]}
     with (here / _LOG).open("ab") as log:
         child = subprocess.Popen(
@@ -100,6 +101,22 @@ def start(given: dict[str, Any]) -> dict[str, Any]:
             start_new_session=True,
         )
     return {"pid": child.pid}
+
+
+def again(given: dict[str, Any]) -> dict[str, Any]:
+    """Start once more what this host has run before it was switched off, for so many seconds.
+
+    Where what keeps the worker runs, that goes on: its worker joins again by itself.
+    """
+    file = Path(given["here"]) / _STARTED
+    if any(map(_keeps, _family(given["id"]))):
+        return {"started": False}
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"problem": f"{file.parent} is not as the fleet has left it"}
+    start({**before, "seconds": given["seconds"]})
+    return {"started": True}
 
 
 def keep(given: dict[str, Any]) -> None:
@@ -145,7 +162,7 @@ def look(given: dict[str, Any]) -> dict[str, Any]:
     with contextlib.suppress(OSError), (Path(given["here"]) / _LOG).open("rb") as log:
         log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL))
         text = log.read()
-    working = [pid for pid in _family(given["id"]) if b"\0keep\0" not in _words(pid)]
+    working = [pid for pid in _family(given["id"]) if not _keeps(pid)]
     return {"processes": len(working), "log": text.decode(errors="replace")}
 
 
@@ -170,6 +187,11 @@ def end(given: dict[str, Any]) -> dict[str, Any]:
             if given["made"]:
                 above.rmdir()
     return {"processes": len(family), "left": here.exists()}
+
+
+def _keeps(pid: int) -> bool:
+    """Return whether a process is the one that keeps the worker of this folder."""
+    return os.fsencode(__file__) + b"\0keep\0" in _words(pid)
 
 
 def _is_tracker(pid: int) -> bool:
@@ -228,6 +250,7 @@ _COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "begin": begin,
     "unpack": unpack,
     "start": start,
+    "again": again,
     "keep": keep,
     "look": look,
     "end": end,
