@@ -19,7 +19,7 @@ key = "id"
 cores = 8
 memory_mib = 32000
 boots = 3
-tags = ["kvm", "x86_64"]
+tags = ["big", "x86_64"]
 
 [[host]]
 name = "small"
@@ -50,7 +50,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
             cores=8,
             memory_mib=32000,
             boots=3,
-            tags=("kvm", "x86_64"),
+            tags=("big", "x86_64"),
         ),
         Host(
             name="small",

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from memnotify.axes import POINT
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.scenario_schema import ScenarioTable
-from memnotify.campaign.values import MAX_CLIENTS, ArchName, Name, Values
+from memnotify.campaign.values import MAX_CLIENTS, ArchName, Name, Tag, Values
 from memnotify.model import Arch
 from memnotify.series.own import SERIES_WORD, SERIES_WORDS
 from memnotify.toml import Table, spelled
@@ -127,6 +127,10 @@ class CampaignTable(Table):
     """A campaign: a matrix of cells, and what is expected of them. `memnotify run` reads it."""
 
     name: Name = Field(description="Results go to runs/NAME, unless -o says otherwise.")
+    tags: Values[Tag] = Field(
+        default_factory=list,
+        description="What hosts need to get its cells, if it runs on several: tags of their file.",
+    )
     kernel: KernelTable = Field(description="The unpatched kernels, and their architectures.")
     matrix: MatrixTable = Field(description="The axes, whose combinations are the cells.")
     scenario: dict[Name, ScenarioTable] = Field(

@@ -24,6 +24,15 @@ Name = Annotated[
     ),
 ]
 
+Tag = Annotated[
+    str,
+    # The others are capacities, which a cell needs more or less of.
+    spelled(
+        r"(?!(?:memory_mib|cores|boots)$)[a-z][a-z0-9_-]*",
+        "a tag of hosts: lower-case letters, digits, '_' and '-', and not the name of a capacity",
+    ),
+]
+
 
 def _least(least: float, words: str) -> AfterValidator:
     """Return a validator of numbers that are 0, or do not round to 0 in a guest."""

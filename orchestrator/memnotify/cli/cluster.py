@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from memnotify.campaign.load import Campaign
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
-from memnotify.run.executors.jobqueue import SYSTEMS, jobs
+from memnotify.run.executors.jobqueue import MOST_JOBS, SYSTEMS, jobs
 from memnotify.run.executors.protocol import RESOURCES, Cluster, Tls
 from memnotify.run.verify import VERIFIED
 from memnotify.store import Store
@@ -62,7 +63,8 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         type=_tag,
         metavar="TAG",
         help="run the cells only on hosts that have this tag, by the file of --fleet, or as a "
-        "resource of the worker; may be repeated",
+        "resource of the worker, besides those that the campaign names; kvm and x86_64 are found "
+        "out; may be repeated",
     )
     parser.add_argument(
         "--verify",
@@ -75,15 +77,18 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def _jobs(text: str) -> tuple[str, int]:
     system, colon, count = text.partition(":")
-    if system not in SYSTEMS or (colon and not (count.isdecimal() and int(count))):
+    if system not in SYSTEMS or (colon and not (count.isdecimal() and count.strip("0"))):
         known = ", ".join(SYSTEMS)
         raise argparse.ArgumentTypeError(f"{text!r} is not a system such as slurm:4: {known}")
+    if len(count) > len(str(MOST_JOBS)) or int(count or 1) > MOST_JOBS:
+        shown = text if len(text) < 40 else f"{text[:36]}..."
+        raise argparse.ArgumentTypeError(f"{shown!r} are more than {MOST_JOBS} jobs")
     return system, int(count or 1)
 
 
 def _tag(text: str) -> str:
     if not _TAG.fullmatch(text) or text in RESOURCES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a tag, such as kvm")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a tag, such as big")
     return text
 
 
@@ -103,6 +108,21 @@ def print_verified(console: Console, folder: RunFolder) -> bool:
     text = f"verified: {same} of {counted(len(found), 'cell')} gave the same records on two hosts"
     console.print(text, soft_wrap=True, markup=False, highlight=False)
     return 0 < same == len(found)
+
+
+def tags_of(args: argparse.Namespace, campaign: Campaign) -> tuple[str, ...]:
+    """Return the tags that hosts need, by the campaign and by the options. Raises InputError.
+
+    On this host a campaign runs whatever it names: the user has chosen the host.
+    """
+    named = campaign.table.tags
+    if named and args.jobqueue is not None:
+        raise InputError(
+            f"tags = {json.dumps(named)}: jobs of a batch system have no tags",
+            file=campaign.path,
+            hint="choose nodes in ~/.config/dask/jobqueue.yaml, and leave the tags out",
+        )
+    return tuple(dict.fromkeys((*named, *(args.tag or ()))))
 
 
 def hosts_of(args: argparse.Namespace) -> Hosts | None:
@@ -127,9 +147,16 @@ def _address(text: str) -> str:
 
 @contextmanager
 def cluster_of(
-    args: argparse.Namespace, hosts: Hosts | None, *, store: Store, say: Callable[[str], None]
+    args: argparse.Namespace,
+    hosts: Hosts | None,
+    *,
+    tags: Sequence[str],
+    store: Store,
+    say: Callable[[str], None],
 ) -> Iterator[Cluster | None]:
     """Yield the cluster that the options name, or None; `hosts` are those of --fleet.
+
+    A fleet that is made has only hosts with the tags.
 
     Raises InputError, and InfrastructureError if there is no host.
     """
@@ -143,7 +170,7 @@ def cluster_of(
     if hosts is not None:
         from memnotify.run.fleet.for_run import fleet_for_run
 
-        with fleet_for_run(hosts, store=store, say=say, tags=args.tag or ()) as cluster:
+        with fleet_for_run(hosts, store=store, say=say, tags=tags) as cluster:
             yield cluster
         return
     if args.scheduler is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
-from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verified
+from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verified, tags_of
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import campaign, named, path
 from memnotify.cli.pausing import PAUSE_ON, Pauses, refuse_without_terminal
@@ -29,7 +29,13 @@ from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.ledger import Ledger
-from memnotify.run.prepare import build_all, build_clients, build_timed, fetch_source
+from memnotify.run.prepare import (
+    build_all,
+    build_clients,
+    build_timed,
+    fetch_source,
+    refuse_without_tools,
+)
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
@@ -220,6 +226,7 @@ def _run(
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
     here = args.scheduler is None and args.jobqueue is None and hosts is None
+    tags = tags_of(args, campaign)
     # Before choosing a base, which may fetch and build for an hour.
     planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
     if args.shard is None and here:
@@ -239,6 +246,8 @@ def _run(
         source=args.source,
         cc=args.cc,
     )
+    if not here:
+        refuse_without_tools(cells, using)
     whole = None
     if args.shard is not None:
         whole = [cell_name(cell) for cell in cells]
@@ -253,7 +262,7 @@ def _run(
         build_timed(requests, using)
     with (
         using.timed(GUESTS),
-        cluster_of(args, hosts, store=using.store, say=board.note) as cluster,
+        cluster_of(args, hosts, tags=tags, store=using.store, say=board.note) as cluster,
     ):
         folder = run_campaign(
             campaign,
@@ -266,7 +275,7 @@ def _run(
                 cold=args.cold,
                 verify=args.verify or 0,
                 holder_of=Pauses(board, using.store).holder_of if args.pause_on else None,
-                tags=tuple(args.tag or ()),
+                tags=tags,
             ),
             whole=whole,
             cluster=cluster,

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.plan import plan_cells
-from memnotify.errors import MemnotifyError
+from memnotify.errors import InfrastructureError, MemnotifyError
 from memnotify.image.build import INITRAMFS, ensure_image
 from memnotify.image.client import refuse_no_room
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import remembering
 from memnotify.kernel.source import ensure_source, named_source
+from memnotify.kernel.toolchain import identify
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.base_selection import (
@@ -54,6 +55,25 @@ def fetch_source(campaign: Campaign, using: Preparing, *, source: str | None) ->
                     raise
             else:
                 return
+
+
+def refuse_without_tools(cells: Iterable[Cell], using: Preparing) -> None:
+    """Raise InfrastructureError if this machine lacks what kernels are built with.
+
+    For runs on other hosts: those are asked and given an environment only when this is clear. The
+    key of a kernel names its compiler, so it is needed even if the kernel is in the store.
+    """
+    for base, arch, cc in dict.fromkeys(
+        (cell.request.base, cell.request.arch, cell.request.cc) for cell in cells
+    ):
+        try:
+            identify(load_base(base), arch, cc, log=using.log)
+        except InfrastructureError as error:
+            raise InfrastructureError(
+                error.kind,
+                f"{error.message} on this machine, where the kernels for all hosts are built",
+                hint=f"{error.hint}; or start the run on a host that has it",
+            ) from error
 
 
 def build_all(campaign: Campaign, using: Preparing, *, source: str | None, cc: str | None) -> None:

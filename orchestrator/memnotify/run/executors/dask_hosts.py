@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memnotify.errors import InputError
 from memnotify.run.executors.parcel import HostFacts, differs
-from memnotify.run.executors.protocol import KVM
+from memnotify.run.executors.protocol import FOUND, KVM, OWN
 from memnotify.run.need import Need
 
 UNFIT = frozenset(("disk-full", "storage", "other-qemu", "spawn"))
@@ -33,8 +33,10 @@ class HostState:
 
 
 def _lacks(missing: Collection[str]) -> str:
-    tags = [name for name in missing if name != KVM]
+    tags = [name for name in missing if not name.startswith(OWN)]
+    found = [name.removeprefix(OWN) for name in missing if name.startswith(OWN) and name != KVM]
     words = ["cannot use KVM"] if KVM in missing else []
+    words += [f"is not {name}" for name in found]
     if tags:
         words.append(f"has no tag {', '.join(tags)}")
     return " and ".join(words)
@@ -43,11 +45,11 @@ def _lacks(missing: Collection[str]) -> str:
 class Hosts:
     """The hosts that have joined, by the address of their workers.
 
-    `wanted` are resources without which a host gets no cells of this run.
+    `wanted` are tags or resources without which a host gets no cells of this run.
     """
 
     def __init__(self, wanted: Collection[str] = ()) -> None:
-        self.wanted = tuple(wanted)
+        self.wanted = tuple(dict.fromkeys(FOUND.get(name, name) for name in wanted))
         self._there: dict[str, HostState] = {}
         self._names: dict[str, str] = {}
 

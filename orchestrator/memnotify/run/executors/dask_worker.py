@@ -45,7 +45,7 @@ from memnotify.run.executors.parcel import (
     program,
     qemu_version,
 )
-from memnotify.run.executors.protocol import BOOTS, CORES, KVM, MEMORY, Attempted
+from memnotify.run.executors.protocol import BOOTS, CORES, KVM, MEMORY, OWN, Attempted
 from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
@@ -110,6 +110,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         resources = {name: offered.get(name, most) for name, most in resources.items()}
         if (version := await asyncio.to_thread(qemu_version)) is not None:
             resources[identity(program(), version)] = SUPPLY
+            resources[f"{OWN}{platform.machine()}"] = SUPPLY
             if await asyncio.to_thread(kvm_problem) is None:
                 resources[KVM] = SUPPLY
         await worker.set_resources(**resources)

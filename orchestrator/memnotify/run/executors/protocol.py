@@ -45,6 +45,9 @@ OWN = "memnotify-"
 KVM = f"{OWN}kvm"
 """The resource of hosts that can use KVM."""
 
+FOUND = {name: f"{OWN}{name}" for name in ("kvm", "x86_64", "aarch64", "riscv64", "ppc64le")}
+"""Tags that each worker finds out by itself, and their resources: no file of hosts needs them."""
+
 CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
 """Names of the files for TLS in one folder."""
 
@@ -59,13 +62,39 @@ class Tls:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Tls:
-        """Return the files in a folder. Raises InputError if one is missing."""
+        """Return the files in a folder. Raises InputError if one is missing, or is not what it
+        should be."""
         for name in (CA, CERT, KEY):
             if not (folder / name).is_file():
                 raise InputError(
                     f"has no {name}", file=folder, hint=f"a folder with {CA}, {CERT} and {KEY}"
                 )
-        return cls(ca=folder / CA, cert=folder / CERT, key=folder / KEY)
+        found = cls(ca=folder / CA, cert=folder / CERT, key=folder / KEY)
+        found.refuse_unusable()
+        return found
+
+    def refuse_unusable(self) -> None:
+        """Raise InputError for the first file that OpenSSL does not take: Dask names none."""
+        import ssl  # takes 10 ms, and few commands need it
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for file, what, load in (
+            (self.ca, "is no certificate", context.load_verify_locations),
+            (self.cert, "is no certificate", context.load_verify_locations),
+            # An empty password: otherwise OpenSSL asks the user for the one of a key that has one.
+            (
+                self.key,
+                f"is no private key of {self.cert.name}, or has a password",
+                lambda _: context.load_cert_chain(self.cert, self.key, password=""),
+            ),
+        ):
+            try:
+                load(file)
+            except ssl.SSLError as error:
+                hint = "a file in the format PEM, as openssl writes it"
+                raise InputError(what, file=file, hint=hint) from error
+            except OSError as error:
+                raise InputError(f"cannot be read: {error.strerror}", file=file) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from memnotify import toml
 from memnotify.errors import InputError
+from memnotify.run.executors.protocol import FOUND
 
 _NAMES = toml.spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a name of letters, digits, '.', '_' and '-'")
 _TAGS = toml.spelled(r"[a-z][a-z0-9_-]*", "a tag of lower-case letters, digits, '_' and '-'")
@@ -65,7 +66,8 @@ class HostTable(toml.Table):
         default=None, description="Guests that boot at a time; default: half the cores, at least 2."
     )
     tags: list[Annotated[str, _TAGS]] = Field(
-        default=[], description="What it has that others lack, such as kvm."
+        default=[],
+        description="What it has that others lack, such as big; kvm is found out.",
     )
 
 
@@ -111,10 +113,14 @@ class Hosts:
     hosts: Sequence[Host]
 
     def with_tags(self, tags: Collection[str]) -> Hosts:
-        """Return only the hosts that have all of these tags. Raises InputError if there is none."""
-        found = [host for host in self.hosts if set(tags) <= set(host.tags)]
+        """Return only the hosts that have all of these tags. Raises InputError if there is none.
+
+        What workers find out by themselves is not asked of the file.
+        """
+        named = [tag for tag in tags if tag not in FOUND]
+        found = [host for host in self.hosts if set(named) <= set(host.tags)]
         if not found:
-            text = f"no host has the tags {', '.join(tags)}"
+            text = f"no host has the tags {', '.join(named)}"
             raise InputError(text, file=self.file, hint="add them to the tags of a host")
         return replace(self, hosts=tuple(found))
 
