@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from memnotify.mailpatch.repairs import Question
 
 from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
 
@@ -120,3 +121,48 @@ def test_addresses_in_added_lines_that_an_archive_has_masked_are_told() -> None:
     mail = mail_of("Text.", "---", *lines)
     (patch,) = restored(mail, files={"mm/a.c": NUMBERED})
     assert repairs(patch) == [("MASKED", "mm/a.c", 8, "ada@xxxxxxxxx", True)]
+
+
+def test_a_file_that_the_tree_has_not() -> None:
+    assert refusal(mail_of("Text.", "---", *diff("mm/a.c")), files={"mm/b.c": NUMBERED}) == (
+        "7: changes mm/a.c, which is not in the tree (is this the base that the patch is for?)"
+    )
+
+
+PAGE, ADDED = {"a.html": "else\n"}, ("&lt;p&gt;", "<p>")
+PAGE_DIFF = ["--- a/a.html", "+++ b/a.html", "@@ -1 +1,2 @@", " else", f"+{ADDED[0]}"]
+
+
+@pytest.mark.parametrize("choice", [0, 1])
+def test_entities_that_nothing_decides_are_asked_for(choice: int) -> None:
+    mail = mail_of("A message.", "---", *PAGE_DIFF)
+    said = "is &lt; in an added line the patch's or the archive's?"
+    assert refusal(mail, files=PAGE) == f"11: {said} (--interactive shows both and asks)"
+    asked: list[Question] = []
+
+    def chosen(question: Question) -> int:
+        asked.append(question)
+        return choice
+
+    (patch,) = restored(mail, files=PAGE, choose=chosen)
+    assert asked == [Question(said, tuple(f"+{text}" for text in ADDED))]
+    assert after(patch) == {"a.html": f"else\n{ADDED[choice]}\n"}
+
+
+@pytest.mark.parametrize("text", ADDED)
+def test_the_index_line_decides_whose_entities_are(text: str) -> None:
+    made = f"else\n{text}\n"
+    index = f"index {blob(PAGE['a.html'])}..{blob(made)} 100644"
+    head = ["A message.", "---", "diff --git a/a.html b/a.html", index]
+    (patch,) = restored(mail_of(*head, *PAGE_DIFF), files=PAGE)
+    assert after(patch) == {"a.html": made}
+    assert [kind for kind, *_ in repairs(patch)] == (["DECODED"] if text == "<p>" else [])
+
+
+def test_code_of_a_new_file_that_is_flush_left_is_indented() -> None:
+    code = ["int f(void)", "{", "return 1;", "}"]
+    head = ["--- /dev/null", "+++ b/mm/c.c", "@@ -0,0 +1,4 @@"]
+    mail = mail_of("Text.", "---", *head, *(f"+{line}" for line in code))
+    (patch,) = restored(mail, files={})
+    assert after(patch) == {"mm/c.c": "int f(void)\n{\n\treturn 1;\n}\n"}
+    assert repairs(patch) == [("LAYOUT", "mm/c.c", 8, "", False)]
