@@ -5,6 +5,7 @@ Python's own parser reads and writes NaN and Infinity, which other programs reje
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,8 +73,19 @@ def by_key(value: Mapping[str, Any]) -> str:
 
     Python's encoder is in C only without indentation, and takes a tenth of the time then.
     """
-    lines = (f" {json.dumps(key)}: {dump(item, indent=None)}" for key, item in value.items())
+    lines = (f" {_key(key)}: {_short(item)}" for key, item in value.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+_key = functools.cache(json.dumps)
+
+
+def _short(value: Any) -> str:
+    """Return a value as JSON text in one line: its encoder is made for each number otherwise."""
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    return "null" if value is None else dump(value, indent=None)
 
 
 def _refuse(word: str) -> None:

@@ -108,6 +108,19 @@ def test_a_cell_that_ran_again_counts_anew(run: RunFolder) -> None:
     assert wakeups(run) == [0, 1, 20, 3, 4, 5, 6]
 
 
+def test_nothing_is_written_through_a_link_that_a_draft_has(run: RunFolder, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    with run.draft("cell1") as draft:
+        for name in ("verdict.json", "manifest.json"):
+            (draft / name).symlink_to(outside)
+        verdict = made("cell1", 10)
+        run.publish("cell1", draft, manifest=Manifest(outcome=Outcome()), verdict=verdict)
+    assert outside.read_text() == "mine"
+    assert not (run.cells / "cell1/verdict.json").is_symlink()
+    assert wakeups(run)[1] == 10
+
+
 def test_a_link_is_refused(run: RunFolder) -> None:
     file = run.cell("cell1") / "console.log"
     file.unlink()

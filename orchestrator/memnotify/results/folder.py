@@ -185,7 +185,7 @@ class RunFolder:
         """
         if failed is not None and any(failed.iterdir()):
             failed.rename(draft / ATTEMPTS)
-        _write(draft / VERDICT, by_key(verdict.to_json()).encode())
+        _write_new(draft / VERDICT, by_key(verdict.to_json()).encode())
         seal_results(draft, {**manifest.to_json(), "id": cell_id})
         draft.chmod(0o755)
         place = self.cells / cell_id
@@ -300,7 +300,7 @@ def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a cell's manifest, with the digests of the other files in its folder."""
     others = (path for path in sorted(folder.iterdir()) if path.is_file())
     files = {path.name: digest_file(path) for path in others if path.name != MANIFEST}
-    _write(folder / MANIFEST, by_key(sealed({**manifest, "files": files})).encode())
+    _write_new(folder / MANIFEST, by_key(sealed({**manifest, "files": files})).encode())
 
 
 def copy_results(source: Path, target: Path) -> None:
@@ -364,6 +364,18 @@ def read_manifest(folder: Path) -> Manifest:
 
 def to_json(value: Any) -> str:
     return dump(value) + "\n"
+
+
+def _write_new(file: Path, data: bytes) -> None:
+    """Write a file of a draft: the draft appears whole, so its files need not.
+
+    A file that is there already, which may be a link, is replaced.
+    """
+    try:
+        with file.open("xb") as new:
+            new.write(data)
+    except FileExistsError:
+        _write(file, data)
 
 
 def _write(file: Path, data: bytes) -> None:
