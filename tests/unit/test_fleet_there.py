@@ -200,7 +200,7 @@ def test_a_host_that_was_switched_off_starts_what_it_ran(home: Path) -> None:
     """What keeps the worker is started once, for the rest of the time, and as it was before."""
     here, _ = begun(home, "f1")
     code = "import pathlib, sys; pathlib.Path(sys.argv[1]).open('a').write(sys.argv[3] + '\\n')"
-    given = {
+    given: dict[str, Any] = {
         "here": str(here),
         "id": "f1",
         "words": [sys.executable, "-c", code, str(here / "lines")],
