@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from memnotify.commands import CommandLog
+from memnotify.errors import InputError
+from memnotify.mailpatch.budget import Effort
+from memnotify.mailpatch.mail import mails_of
+from memnotify.mailpatch.restore_patch import Restorer
+from memnotify.series.apply import FileState
 
 from tests.support.restored import (
     HEAD,
@@ -74,13 +83,83 @@ def test_a_remark_below_a_removed_line_is_no_line_of_the_hunk() -> None:
     assert repairs(patch) == []
 
 
-def test_a_hunk_with_all_its_lines_below_a_wrapped_header_has_no_empty_line_more() -> None:
-    section = ["static int a_function_of_a_long_name(struct lamp *lamp,", "int b)"]
-    tree = NUMBERED.replace("\tline(2);", " ".join(section))
-    header = [f"@@ -10,4 +10,5 @@ {section[0]}", section[1]]
+SECTION = ["static int a_function_of_a_long_name(struct lamp *lamp,", "int b)"]
+
+
+def test_a_hunk_with_all_its_lines_below_a_wrapped_header_is_not_repaired() -> None:
+    tree = NUMBERED.replace("\tline(2);", " ".join(SECTION))
+    header = [f"@@ -10,4 +10,5 @@ {SECTION[0]}", SECTION[1]]
     (patch,) = restored(mail_of(*HEAD, *header, *ABOVE, NEW, *BELOW), files={NAME: tree})
     assert repairs(patch) == [("HEADER", NAME, 6, "", True)]
+    said = "9: hunk 1 of 1 does not fit mm/a.c (is this the base that the patch is for?)"
+    # An empty line is not left out, nor is one left out and another put back.
     mail = mail_of(*HEAD, *header, *ABOVE, "", NEW, line(11))
-    assert refusal(mail, files={NAME: tree}) == (
-        "9: hunk 1 of 1 does not fit mm/a.c (is this the base that the patch is for?)"
+    assert refusal(mail, files={NAME: tree}) == said
+    mail = mail_of(
+        *HEAD, header[0].replace("4 +10,5", "5 +10,6"), SECTION[1], line(9), "", line(10)
     )
+    mail += "".join(f"{text}\n" for text in (NEW, *BELOW)).encode()
+    assert refusal(mail, files={NAME: tree.replace("\tline(11);", "\n\tline(11);")}) == said
+
+
+OTHER_BASE = "(is this the base that the patch is for?)"
+SHORT = hunk(10, " \tother();", NEW, line(11), old=8, new=9)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        # It has the lines that it counts, one of which looks like the mark above a signature.
+        (
+            hunk(10, line(9), "-- ", NEW, *(line(number) for number in range(11, 15))),
+            f"11: hunk 1 of 1 does not fit mm/a.c, which has no line '-' {OTHER_BASE}",
+        ),
+        # It has fewer: the mail was cut off there only if nothing is below it.
+        (
+            [*SHORT, *hunk(30, line(29), NEW, line(30))],
+            f"10: hunk 1 of 2 does not fit mm/a.c, which has no line 'other();' {OTHER_BASE}",
+        ),
+        (
+            SHORT,
+            "12: the mail ends in hunk 1 of 1 of mm/a.c: 3 of 9 lines are there (get the whole "
+            "mail; if it is whole, correct the header by hand)",
+        ),
+    ],
+    ids=["whole", "short", "the last, and short"],
+)
+def test_why_a_hunk_does_not_fit(lines: list[str], said: str) -> None:
+    assert refusal(mail_of(*HEAD, *lines), files={NAME: NUMBERED}) == said
+
+
+NEEDS_FUZZ = hunk(10, *(" \tother();", line(10), line(11), NEW, line(12), line(13), line(14)))
+
+
+def test_programs_that_try_more_fuzz_are_logged(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    mail = mail_of(*HEAD, *(text.replace("\t", "") for text in NEEDS_FUZZ))
+    said = refusal(mail, files={NAME: NUMBERED}, log=log)
+    assert said == "9: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 1)"
+    argv = [json.loads(each)["argv"] for each in (tmp_path / "commands.jsonl").open()]
+    assert [Path(words[0]).name for words in argv] == ["clang-format"]
+
+
+@pytest.mark.parametrize(
+    ("effort", "said"),
+    [
+        (100_000, "9: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 1)"),
+        (700, f"10: hunk 1 of 1 does not fit mm/a.c, which has no line 'other();' {OTHER_BASE}"),
+    ],
+)
+def test_more_fuzz_is_tried_in_the_time_that_is_left(effort: int, said: str) -> None:
+    """The second file takes most of it."""
+    second = [
+        "--- a/mm/b.c",
+        "+++ b/mm/b.c",
+        *hunk(32, "b();", "c();", "+x();", "a();", old=3, new=4),
+    ]
+    (mail,) = mails_of(mail_of(*HEAD, *NEEDS_FUZZ, *second), Path("mail"))
+    trees = {NAME: NUMBERED, "mm/b.c": TABLE * 4}
+    files = {name: FileState(text.encode(), 0o644) for name, text in trees.items()}
+    with pytest.raises(InputError) as caught:
+        Restorer(mail, files.get, effort=Effort(effort)).restore()
+    assert str(caught.value) == f"mail:{said}"
