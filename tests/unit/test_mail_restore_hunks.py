@@ -102,6 +102,7 @@ def test_a_hunk_with_all_its_lines_below_a_wrapped_header_is_not_repaired() -> N
     assert refusal(mail, files={NAME: tree.replace("\tline(11);", "\n\tline(11);")}) == said
 
 
+WHOLE = "(get the whole mail; if it is whole, correct the header by hand)"
 OTHER_BASE = "(is this the base that the patch is for?)"
 SHORT = hunk(10, " \tother();", NEW, line(11), old=8, new=9)
 
@@ -121,11 +122,39 @@ SHORT = hunk(10, " \tother();", NEW, line(11), old=8, new=9)
         ),
         (
             SHORT,
-            "12: the mail ends in hunk 1 of 1 of mm/a.c: 3 of 9 lines are there (get the whole "
-            "mail; if it is whole, correct the header by hand)",
+            f"12: the mail ends in hunk 1 of 1 of mm/a.c: 3 of 9 lines are there {WHOLE}",
+        ),
+        (
+            ["@@ -10,4 +10,5 @@"],
+            f"9: the mail ends in hunk 1 of 1 of mm/a.c: 0 of 5 lines are there {WHOLE}",
+        ),
+        # Each line of a file is in one hunk only.
+        (
+            [*hunk(10, *ABOVE, NEW, line(11)), *hunk(13, line(11), NEW, line(12), at=12)],
+            "14: hunk 2 of 2 does not fit mm/a.c (it would with --fuzz 1)",
+        ),
+        (
+            [*hunk(30, line(29), NEW, line(30)), *hunk(10, *ABOVE, NEW, *BELOW, old=3, new=4)],
+            f"13: hunk 2 of 2 does not fit mm/a.c {OTHER_BASE}",
+        ),
+        (
+            [
+                *hunk(30, line(29), NEW, line(30)),
+                *("@@ -35,0 +37 @@", NEW),
+                *hunk(10, *ABOVE, NEW, *BELOW),
+            ],
+            "15: hunk 3 of 3 fits mm/a.c only at line 10, above the hunk before it " + OTHER_BASE,
         ),
     ],
-    ids=["whole", "short", "the last, and short"],
+    ids=[
+        "whole",
+        "short",
+        "the last, and short",
+        "no lines at all",
+        "the first line is the last of the hunk before",
+        "above the hunk before, with other counts",
+        "above the hunks before, of which one has no old lines",
+    ],
 )
 def test_why_a_hunk_does_not_fit(lines: list[str], said: str) -> None:
     assert refusal(mail_of(*HEAD, *lines), files={NAME: NUMBERED}) == said
@@ -163,3 +192,30 @@ def test_more_fuzz_is_tried_in_the_time_that_is_left(effort: int, said: str) -> 
     with pytest.raises(InputError) as caught:
         Restorer(mail, files.get, effort=Effort(effort)).restore()
     assert str(caught.value) == f"mail:{said}"
+
+
+def test_a_removed_line_that_looks_like_a_footer_ends_no_hunk() -> None:
+    """The header counts one line less; without the rest of the hunk, it would be three."""
+    above, below = ["line(8);", "line(9);"], [f"line({number});" for number in range(11, 15)]
+    short = hunk(9, *above, NEW, "-----", *below, old=6, new=6)
+    tree = NUMBERED.replace("line(10);", "----")
+    (patch,) = restored(mail_of(*HEAD, *short), files={NAME: tree})
+    assert after(patch) == {NAME: tree.replace("\t----", "\tnew();")}
+    assert repairs(patch)[-1] == ("NUMBERS", NAME, 5, "", False)
+
+
+def test_two_hunks_without_a_line_between_them() -> None:
+    lines = [*hunk(10, *ABOVE, NEW, line(11)), *hunk(14, line(12), NEW, line(13), at=13)]
+    (patch,) = restored(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
+    text = with_new().replace("\tline(13);", "\tnew();\n\tline(13);")
+    assert (after(patch), repairs(patch)) == ({NAME: text}, [])
+
+
+def test_context_that_was_left_out_moves_no_hunk() -> None:
+    tree = NUMBERED + "a();\n" * 10
+    second = hunk(47, " a();", "+x();", " a();", at=46)
+    mail = mail_of(*HEAD, *NEEDS_FUZZ, *second)
+    (patch,) = restored(mail, files={NAME: tree}, fuzz=1)
+    lines = [*with_new(12).splitlines(), *["a();"] * 6, "x();", *["a();"] * 4]
+    assert after(patch) == {NAME: "".join(f"{text}\n" for text in lines)}
+    assert repairs(patch) == [("FUZZ", NAME, 6, "other();", False)]
