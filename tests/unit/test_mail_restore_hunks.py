@@ -219,3 +219,104 @@ def test_context_that_was_left_out_moves_no_hunk() -> None:
     lines = [*with_new(12).splitlines(), *["a();"] * 6, "x();", *["a();"] * 4]
     assert after(patch) == {NAME: "".join(f"{text}\n" for text in lines)}
     assert repairs(patch) == [("FUZZ", NAME, 6, "other();", False)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "said"),
+    [
+        # For line 1 of the original, with less context above than below, but further down.
+        (hunk(1, line(4), NEW, line(5), line(6)), 5, ["EDGE", "MOVED +4 lines"]),
+        (hunk(1, line(4), NEW, line(5)), 5, ["MOVED +4 lines"]),
+        (hunk(1, line(4), line(5), NEW, line(6)), 6, ["MOVED +4 lines"]),
+        (hunk(2, line(4), NEW, line(5), line(6)), 5, ["MOVED +3 lines"]),
+        # With less below than above, it is for the end only if it has none below.
+        (hunk(10, line(9), line(10), line(11), NEW, line(12)), 12, []),
+        # Context that fuzz leaves out is context.
+        (NEEDS_FUZZ[:5], 12, ["FUZZ other();", "EDGE"]),
+        (
+            [text.replace("10,", "12,") for text in NEEDS_FUZZ],
+            12,
+            ["FUZZ other();", "MOVED -2 lines"],
+        ),
+        # Other counts in the header: its place is no more reliable than they are.
+        (hunk(12, *ABOVE, NEW, *BELOW, old=3, new=4), 11, ["NUMBERS"]),
+    ],
+)
+def test_places_that_are_not_those_of_the_header(
+    lines: list[str], place: int, said: list[str]
+) -> None:
+    if lines == NEEDS_FUZZ[:5]:
+        lines = hunk(10, *lines[1:])
+    fuzz = int(any("other" in text for text in lines))
+    (patch,) = restored(mail_of(*HEAD, *lines), files={NAME: NUMBERED}, fuzz=fuzz)
+    assert after(patch) == {NAME: with_new(place)}
+    assert [f"{kind} {detail}".rstrip() for kind, _, _, detail, _ in repairs(patch)] == said
+
+
+def test_of_two_places_that_of_the_header_wins_if_the_other_says_nothing() -> None:
+    """Two lines below the stated place, the table has many that are as good."""
+    tree = "".join(f"{text}\n" for text in NUMBERED.splitlines()[:20]) + TABLE
+    bare = ["@@ -23,3 +24,4 @@", "c();", "a();", "+x();", "b();"]
+    mail = mail_of(*HEAD, *hunk(8, line(9), NEW, line(10)), *bare)
+    (patch,) = restored(mail, files={NAME: tree})
+    assert after(patch)[NAME].splitlines().index("x();") == 25
+    assert ("MOVED", NAME, 5, "+2 lines", True) in repairs(patch)
+    assert [each for each in repairs(patch) if each[2] == 9] == []
+
+
+@pytest.mark.parametrize(("letters", "sure"), [(44, False), (45, True)])
+def test_a_line_of_code_was_wrapped_surely_only_if_it_is_long(letters: int, sure: bool) -> None:
+    first = f"\tn({'x' * letters},"
+    lines = [*ABOVE, f"+{first}", "b);", *BELOW]
+    (patch,) = restored(mail_of(*HEAD, *hunk(10, *lines, old=4, new=5)), files={NAME: NUMBERED})
+    assert after(patch) == {NAME: with_new(text=f"{first} b);")}
+    assert repairs(patch) == [("WRAPPED", NAME, 8, "", sure)]
+
+
+EIGHT = " " * 8
+
+
+@pytest.mark.parametrize(
+    ("removed", "added", "applied"),
+    [
+        ([f"{EIGHT}line(10);", f"{EIGHT}line(11);"], ["\tline(10);", "\tline(11);"], True),
+        ([f"{EIGHT}line(10);", "\tline(11);"], ["\tline(10);", f"{EIGHT}line(11);"], False),
+        (["\tline(10);", "\tline(11);"], ["\tline(10);", f"{EIGHT}line(11);"], False),
+        ([f"{EIGHT}line(10);", "\tline(11);"], ["    line(10);", "\tline(11);"], False),
+    ],
+)
+def test_a_change_of_white_space_is_applied_if_the_tree_has_all_of_it(
+    removed: list[str], added: list[str], applied: bool
+) -> None:
+    body = [line(9), *(f"-{text}" for text in removed), *(f"+{text}" for text in added), line(12)]
+    mail = mail_of(*HEAD, *hunk(10, *body))
+    if applied:
+        said = refusal(mail, files={NAME: NUMBERED})
+        assert "hunk 1 of 1 is in mm/a.c already: it applies in reverse" in said
+        return
+    (patch,) = restored(mail, files={NAME: NUMBERED})
+    text = "".join(f"{each}\n" for each in added)
+    assert after(patch) == {NAME: NUMBERED.replace("\tline(10);\n\tline(11);\n", text)}
+
+
+def test_what_a_long_line_is_called() -> None:
+    long = f"other({'x' * 90});"
+    lines = hunk(10, line(9), f"-\t{long}", NEW, line(10))
+    assert f"which has no line {long[:60]!r} (" in refusal(
+        mail_of(*HEAD, *lines), files={NAME: NUMBERED}
+    )
+
+
+def test_a_line_of_a_hunk_without_marks_may_be_no_context() -> None:
+    bare = [text if text[0] in "@+" else text.strip() for text in NEEDS_FUZZ]
+    assert refusal(mail_of(*HEAD, *bare), files={NAME: NUMBERED}) == (
+        "10: hunk 1 of 1 does not fit mm/a.c, which has no line 'other();' (it would with --fuzz 1)"
+    )
+
+
+def test_a_hunk_that_fits_with_more_fuzz_is_not_said_to_be_above() -> None:
+    tree = f"{NUMBERED}\tother();\n" + "".join(f"\tline({n});\n" for n in (10, 11, 12))
+    lines = [*hunk(30, line(29), NEW, line(30)), *hunk(10, *ABOVE, NEW, *BELOW)]
+    assert refusal(mail_of(*HEAD, *lines), files={NAME: tree}) == (
+        "13: hunk 2 of 2 does not fit mm/a.c (it would with --fuzz 1)"
+    )
