@@ -320,3 +320,25 @@ def test_a_hunk_that_fits_with_more_fuzz_is_not_said_to_be_above() -> None:
     assert refusal(mail_of(*HEAD, *lines), files={NAME: tree}) == (
         "13: hunk 2 of 2 does not fit mm/a.c (it would with --fuzz 1)"
     )
+
+
+def test_a_hunk_as_it_stands_takes_a_step_and_one_more_for_eight_lines() -> None:
+    def steps(*lines: str) -> int:
+        (mail,) = mails_of(mail_of(*HEAD, *lines), Path("mail"))
+        effort = Effort(10_000)
+        files = {NAME: FileState(NUMBERED.encode(), 0o644)}
+        Restorer(mail, files.get, effort=effort).restore()
+        return 10_000 - effort.left
+
+    short = hunk(2, line(1), NEW, line(2))
+    second = hunk(11, line(9), NEW, line(10), at=10)
+    assert steps(*short, *second) - steps(*short) == 1
+    long = hunk(2, line(1), NEW, *(line(number) for number in range(2, 30)))
+    assert steps(*long) - steps(*short) == 3
+
+
+def test_two_places_are_named_as_places() -> None:
+    said = "9: hunk 1 of 1 fits mm/a.c equally well at lines 2, 5"
+    mail = mail_of(*HEAD, *hunk(90, " b();", "+x();", " c();"))
+    files = {NAME: "a();\nb();\nc();\n" * 2}
+    assert refusal(mail, files=files) == f"{said} (--interactive shows them and asks)"
