@@ -342,3 +342,13 @@ def test_two_places_are_named_as_places() -> None:
     mail = mail_of(*HEAD, *hunk(90, " b();", "+x();", " c();"))
     files = {NAME: "a();\nb();\nc();\n" * 2}
     assert refusal(mail, files=files) == f"{said} (--interactive shows them and asks)"
+
+
+def test_a_line_less_than_is_counted_is_a_miscount_if_there_is_one_place() -> None:
+    lines = [
+        *hunk(10, *ABOVE, NEW, *BELOW, old=5, new=6),
+        *hunk(31, line(29), NEW, line(30), at=30),
+    ]
+    (patch,) = restored(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
+    assert after(patch) == {NAME: with_new().replace("\tline(30);", "\tnew();\n\tline(30);")}
+    assert repairs(patch) == [("NUMBERS", NAME, 5, "", False)]
