@@ -352,3 +352,23 @@ def test_a_line_less_than_is_counted_is_a_miscount_if_there_is_one_place() -> No
     (patch,) = restored(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
     assert after(patch) == {NAME: with_new().replace("\tline(30);", "\tnew();\n\tline(30);")}
     assert repairs(patch) == [("NUMBERS", NAME, 5, "", False)]
+
+
+@pytest.mark.parametrize(
+    ("wide", "said"),
+    [
+        # The line may be the rest of the one above it, unless the mail has wider lines.
+        ([], "9: hunk 1 of 1 does not fit mm/a.c"),
+        (
+            [f"+\tw({'b' * 90});"],
+            "14: hunk 1 of 1 does not fit mm/a.c, which has no line 'other();'",
+        ),
+    ],
+)
+def test_a_line_that_the_tree_has_not_may_be_the_rest_of_another(
+    wide: list[str], said: str
+) -> None:
+    old = [f"line({number});" for number in (9, 10, 31, 12, 13)]
+    lines = [*wide, *old[:2], f"+\tnew({'a' * 58},", "other();", *old[2:]]
+    mail = mail_of(*HEAD, f"@@ -10,6 +10,{7 + len(wide)} @@", *lines)
+    assert refusal(mail, files={NAME: NUMBERED}) == f"{said} {OTHER_BASE}"
