@@ -372,3 +372,11 @@ def test_a_line_that_the_tree_has_not_may_be_the_rest_of_another(
     lines = [*wide, *old[:2], f"+\tnew({'a' * 58},", "other();", *old[2:]]
     mail = mail_of(*HEAD, f"@@ -10,6 +10,{7 + len(wide)} @@", *lines)
     assert refusal(mail, files={NAME: NUMBERED}) == f"{said} {OTHER_BASE}"
+
+
+@pytest.mark.parametrize("below", [SIGNATURE, ["A remark."], ["A remark.", "", *SIGNATURE]])
+def test_what_is_below_a_hunk_without_marks_is_no_line_of_it(below: list[str]) -> None:
+    bare = [text.strip() for text in (*ABOVE, NEW, *BELOW)]
+    mail = mail_of(*HEAD, "@@ -10,4 +10,5 @@", *bare, *below)
+    (patch,) = restored(mail, files={NAME: NUMBERED})
+    assert after(patch) == {NAME: with_new()}
