@@ -299,12 +299,14 @@ def test_a_change_of_white_space_is_applied_if_the_tree_has_all_of_it(
     assert after(patch) == {NAME: NUMBERED.replace("\tline(10);\n\tline(11);\n", text)}
 
 
-def test_what_a_long_line_is_called() -> None:
+def test_the_first_sixty_letters_of_a_line_name_it() -> None:
     long = f"other({'x' * 90});"
     lines = hunk(10, line(9), f"-\t{long}", NEW, line(10))
-    assert f"which has no line {long[:60]!r} (" in refusal(
-        mail_of(*HEAD, *lines), files={NAME: NUMBERED}
-    )
+    said = refusal(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
+    assert f"which has no line {long[:60]!r} (" in said
+    lines = [*hunk(10, *ABOVE, NEW, *BELOW), f" {long}"]
+    said = refusal(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
+    assert f"unexpected line after hunk 1 of 1 of mm/a.c: {f' {long}'[:60]!r} (" in said
 
 
 def test_a_line_of_a_hunk_without_marks_may_be_no_context() -> None:
