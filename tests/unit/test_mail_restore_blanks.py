@@ -252,3 +252,13 @@ def test_a_line_of_prose_may_end_where_a_mailer_would_wrap_it() -> None:
     text, said = one(*lines, tree=tree, name="Documentation/a.txt")
     assert " ".join([long[0][1:], long[1]]) in text.splitlines()
     assert said == [("WRAPPED", 8, "", False)]
+
+
+def test_a_quotation_in_prose_is_no_string_of_code() -> None:
+    body = [line.replace("\t", "").replace("line", "Line") for line in BODY]
+    long = ['+"This is a line of prose, which is long enough to be wrapped by', 'mailers."']
+    lines = diff(*body[:2], *long, *body[3:], name="Documentation/a.txt")
+    tree = NUMBERED.replace("\t", "").replace("line", "Line")
+    text, said = one(*lines, tree=tree, name="Documentation/a.txt")
+    assert f"{long[0][1:]} {long[1]}" in text.splitlines()
+    assert said == [("WRAPPED", 8, "", False)]

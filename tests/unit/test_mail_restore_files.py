@@ -239,3 +239,15 @@ def test_code_of_a_new_file_that_is_flush_left_is_indented() -> None:
     (patch,) = restored(mail, files={})
     assert after(patch) == {"mm/c.c": "int f(void)\n{\n\treturn 1;\n}\n"}
     assert repairs(patch) == [("LAYOUT", "mm/c.c", 8, "", False)]
+
+
+def test_the_index_line_of_one_file_confirms_nothing_of_another() -> None:
+    lines = [*diff("mm/b.c"), *diff("mm/a.c", f"index {blob(NUMBERED)}..{blob(NEW)} 100644")]
+    bare = (line.replace("\t", "") for line in lines)
+    (patch,) = restored(mail_of("Text.", "---", *bare), files=FILES)
+    assert after(patch) == {"mm/a.c": NEW, "mm/b.c": NEW}
+    laid = [repair for repair in repairs(patch) if repair[0] == "LAYOUT"]
+    assert laid == [
+        ("LAYOUT", "mm/b.c", 8, "", False),
+        ("LAYOUT", "mm/a.c", 18, "confirmed by the index line", True),
+    ]
