@@ -206,7 +206,7 @@ def _file_header(
         if body_at - index > 1:
             wrapped.append(index)
         end = _counted_end(lines, match, body_at, margin)
-        while end < len(lines) and not _ends_hunk(lines, end, margin, match, end - body_at):
+        while end < len(lines) and not _ends_hunk(lines, end, margin, match, body_at):
             end += 1
         last = end >= len(lines) or _hunk_header(lines, end, margin) is None
         hunks.append(_hunk(reader, index, match, body_at, end, margin, last))
@@ -249,12 +249,15 @@ def _hunk_header(lines: Sequence[str], index: int, margin: str) -> tuple[re.Matc
 
 
 def _ends_hunk(
-    lines: Sequence[str], index: int, margin: str, header: re.Match[str], there: int
+    lines: Sequence[str], index: int, margin: str, header: re.Match[str], start: int
 ) -> bool:
-    """Return whether a line is below a hunk of which `there` lines are above it."""
+    """Return whether a line is below a hunk that has a header, and begins at `start`."""
     line = _bare(lines[index], margin)
-    if RULE.fullmatch(line.rstrip()) and there < max(_counts(header)):
-        return False  # the line below a title, of which the blank before it is lost
+    if RULE.fullmatch(line.rstrip()):
+        signs = [_bare(above, margin)[:1] for above in lines[start:index]]
+        there = (len(signs) - signs.count("+"), len(signs) - signs.count("-"))
+        if any(own < counted for own, counted in zip(there, _counts(header), strict=True)):
+            return False  # it is below a title, and the blank before it is lost
     if BETWEEN.match(line) or _hunk_header(lines, index, margin):
         return True
     old = OLD.match(lines[index])
