@@ -254,9 +254,8 @@ def _ends_hunk(
     """Return whether a line is below a hunk that has a header, and begins at `start`."""
     line = _bare(lines[index], margin)
     if RULE.fullmatch(line.rstrip()):
-        signs = [_bare(above, margin)[:1] for above in lines[start:index]]
-        there = (len(signs) - signs.count("+"), len(signs) - signs.count("-"))
-        if any(own < counted for own, counted in zip(there, _counts(header), strict=True)):
+        old = sum(not _bare(above, margin).startswith("+") for above in lines[start:index])
+        if old < _counts(header)[0]:
             return False  # it is below a title, and the blank before it is lost
     if BETWEEN.match(line) or _hunk_header(lines, index, margin):
         return True
