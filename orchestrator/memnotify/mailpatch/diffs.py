@@ -254,8 +254,8 @@ def _ends_hunk(
     """Return whether a line is below a hunk that has a header, and begins at `start`."""
     line = _bare(lines[index], margin)
     if RULE.fullmatch(line.rstrip()):
-        old = sum(not _bare(above, margin).startswith("+") for above in lines[start:index])
-        if old < _counts(header)[0]:
+        there = sum(not _bare(above, margin).startswith("+") for above in lines[start:index])
+        if there < _counts(header)[0]:
             return False  # it is below a title, and the blank before it is lost
     if BETWEEN.match(line) or _hunk_header(lines, index, margin):
         return True
