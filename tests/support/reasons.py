@@ -288,6 +288,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (r"makes (?P<file>\S+) of \S+, but there is a ", _there),
     (rf"deletes {_FILE}, which has \d+ lines? in the tree that", _leaves),
     (r"the mail (?:ends|lacks|has not)", _lacks),
+    (r"a diff of which the --- line, the \+\+\+ line or the first @@ line is lost", _lacks),
     (r"a --- line without its|a \+\+\+ line without its|belongs to no diff", _lacks),
     (r"a string of \S+ was wrapped", _string_wrapped),
     (r"a string of \S+ may have had more blanks", _string_blanks),

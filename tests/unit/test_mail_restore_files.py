@@ -103,13 +103,20 @@ def test_a_change_of_white_space_that_is_not_the_trees_is_refused() -> None:
     )
 
 
-def test_a_line_that_moved_is_no_change_of_white_space() -> None:
-    moved = [EATEN[0], "line(9);", "-line(10);", "line(11);", "+line(10);", "line(12);"]
-    text = FLAT.replace("line(10);\nline(11);\n", "line(11);\nline(10);\n")
-    (patch,) = restored(spaced(lines=moved), files={"mm/a.c": FLAT})
-    assert after(patch) == {"mm/a.c": text}
-    said = refusal(spaced(lines=moved), files={"mm/a.c": text})
-    assert said.startswith("10: hunk 1 of 1 is in mm/a.c already")
+def test_the_index_line_tells_a_change_of_white_space_that_a_mailer_has_damaged() -> None:
+    index = f"index {blob(SPACED)}..{blob(FLAT)} 100644"
+    lines = [line.replace("-\t", "-        ") for line in EATEN]
+    (patch,) = restored(spaced(index, lines=lines), files={"mm/a.c": SPACED})
+    assert after(patch) == {"mm/a.c": FLAT}
+
+
+def test_the_line_below_a_title_ends_no_hunk_that_lacks_lines() -> None:
+    text = FLAT.replace("line(12);", "=" * 30)
+    lines = ["--- a/mm/a.c", "+++ b/mm/a.c", EATEN[0], *EATEN[1:3], "-line(11);", "+new();"]
+    mail = mail_of("Text.", "---", *lines, "=" * 30, "", "Index: mm/b.c", *diff("mm/b.c"))
+    (patch,) = restored(mail, files={**FILES, "mm/a.c": text})
+    assert after(patch) == {"mm/a.c": text.replace("line(11);", "new();"), "mm/b.c": NEW}
+    assert {kind for kind, *_ in repairs(patch)} == {"TREE"}
 
 
 def test_a_file_that_only_moves_by_a_header_that_was_wrapped() -> None:

@@ -60,10 +60,14 @@ class HunkInTree:
         hunk only removes lines, what surrounds them may be at many places: the header's tells. A
         file that is the one without the patch, by git's index line, does not have it.
         """
+        if self.file.before is None:
+            return Backward.NO
+        found = self._backward(readings)
+        return found if found is Backward.LACKS or not is_base(self.file) else Backward.NO
+
+    def _backward(self, readings: Sequence[Reading]) -> Backward:
         added = [key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")]
         removed = any(line.text.startswith("-") for line in self.hunk.body)
-        if self.file.before is None or is_base(self.file):
-            return Backward.NO
         if readings and self._is_of_white_space():
             return self._by_white_space(readings[0])
         if readings and not added:

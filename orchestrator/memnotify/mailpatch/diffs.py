@@ -30,6 +30,7 @@ from memnotify.mailpatch.syntax import (
     HUNK,
     NEW,
     OLD,
+    RULE,
     git_line,
 )
 from memnotify.mailpatch.unread import broken_headers, other_formats, unread_lines
@@ -205,7 +206,7 @@ def _file_header(
         if body_at - index > 1:
             wrapped.append(index)
         end = _counted_end(lines, match, body_at, margin)
-        while end < len(lines) and not _ends_hunk(lines, end, margin):
+        while end < len(lines) and not _ends_hunk(lines, end, margin, match, body_at):
             end += 1
         last = end >= len(lines) or _hunk_header(lines, end, margin) is None
         hunks.append(_hunk(reader, index, match, body_at, end, margin, last))
@@ -247,8 +248,15 @@ def _hunk_header(lines: Sequence[str], index: int, margin: str) -> tuple[re.Matc
     return None
 
 
-def _ends_hunk(lines: Sequence[str], index: int, margin: str) -> bool:
+def _ends_hunk(
+    lines: Sequence[str], index: int, margin: str, header: re.Match[str], start: int
+) -> bool:
+    """Return whether a line is below a hunk that has a header, and begins at `start`."""
     line = _bare(lines[index], margin)
+    if RULE.fullmatch(line.rstrip()):
+        there = sum(not _bare(above, margin).startswith("+") for above in lines[start:index])
+        if there < _counts(header)[0]:
+            return False  # it is below a title, and the blank before it is lost
     if BETWEEN.match(line) or _hunk_header(lines, index, margin):
         return True
     old = OLD.match(lines[index])
@@ -261,13 +269,17 @@ def _ends_hunk(lines: Sequence[str], index: int, margin: str) -> bool:
     )
 
 
+def _counts(header: re.Match[str]) -> tuple[int, int]:
+    # Numbers that are too long for a file are reported where the hunk is read.
+    return int((header["olds"] or "1")[:9]), int((header["news"] or "1")[:9])
+
+
 def _counted_end(lines: Sequence[str], match: re.Match[str], start: int, margin: str) -> int:
     """Return the index after the lines that a hunk counts; `start` if they are not all there.
 
     Whatever they look like, no other diff begins within them.
     """
-    # Numbers that are too long for a file are reported where the hunk is read.
-    old, new = (int((match[name] or "1")[:9]) for name in ("olds", "news"))
+    old, new = _counts(match)
     at = start
     while (old > 0 or new > 0) and at < len(lines):
         line = _bare(lines[at], margin)

@@ -23,6 +23,7 @@ ANYWHERE = re.compile(r'diff --git "?a/\S|\+\+\+ "?b/\S|@@ -\d+(?:,\d+)? \+\d')
 BETWEEN = re.compile(
     r"Index: |diff -|={20,}|RCS file: |retrieving revision |[$%#] (?:quilt|git|hg|svn|cvs) diff\b"
 )
+RULE = re.compile(r"={20,}")  # below Index:, or below a title in a file
 BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # Lines that a diff may have before its first hunk, and a truncated hunk header.
 HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{EXTENDED.pattern}")
