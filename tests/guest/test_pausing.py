@@ -14,8 +14,7 @@ from memnotify.guest.watchdog import Limits
 from memnotify.model import Finding
 from memnotify.records.log import RecordLog
 
-from tests.guest.test_endings import bare_metal
-from tests.support.sessions import Runner, balloon, clients, hog, make_cell, qemus
+from tests.support.sessions import Runner, balloon, bare_metal, clients, hog, make_cell, qemus
 
 pytestmark = pytest.mark.guest
 

@@ -21,6 +21,8 @@ from memnotify.series.own import ANY, Found, adopt, is_own, label_of, means, pro
 from memnotify.series.quilt import MEM_NOTIFY, load_series, named_series
 from memnotify.series.revision import load_revision
 
+from tests.support.checked import V4 as MADE
+from tests.support.checked import cell
 from tests.support.own_series import (
     V4,
     campaign,
@@ -29,8 +31,6 @@ from tests.support.own_series import (
     series_of,
 )
 from tests.support.rows import row
-from tests.unit.test_check import V4 as MADE
-from tests.unit.test_check import cell
 
 
 @pytest.fixture(autouse=True)
