@@ -7,7 +7,6 @@ import dataclasses
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from memnotify.guest.session import run_cell
@@ -20,6 +19,7 @@ from tests.support.sessions import (
     MIB,
     Runner,
     balloon,
+    bare_metal,
     clients,
     hog,
     make_cell,
@@ -62,17 +62,6 @@ def test_a_guest_without_an_init_panics(run: Runner) -> None:
     assert result.outcome.finding is Finding.PANIC, result.outcome
     assert result.outcome.detail.startswith("Kernel panic - not syncing")
     assert len(log) == 0
-
-
-def bare_metal(folder: Path, code: str) -> Path:
-    """Return a multiboot image of 32-bit code, which QEMU starts with interrupts off."""
-    magic, flags, base = 0x1BADB002, 0x10000, 0x100000
-    size = 32 + len(bytes.fromhex(code))
-    header = (magic, flags, -(magic + flags) % 2**32, base, base, base + size, 0, base + 32)
-    path = folder / "bare"
-    words = b"".join(word.to_bytes(4, "little") for word in header)
-    path.write_bytes((words + bytes.fromhex(code)).ljust(8192, b"\0"))
-    return path
 
 
 @pytest.mark.parametrize(

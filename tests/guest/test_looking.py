@@ -17,30 +17,9 @@ from memnotify.results.folder import RunFolder
 from memnotify.store import Artifact, Store
 
 from tests.support.bases import modern
+from tests.support.looked_at import CAMPAIGN
 
 pytestmark = pytest.mark.guest
-
-CAMPAIGN = """\
-name = "looking"
-[kernel]
-base = "{base}"
-[matrix]
-series = "v4"
-memory_mib = 64
-clients = 2
-machine = "pc-swap"
-scenario = "short"
-[scenario.short]
-start_s = 2
-duration_s = 3
-log_records = 2000
-[[scenario.short.step]]
-at_s = 0
-clients = {{ kind = "poll", count = "matrix" }}
-[[scenario.short.step]]
-at_s = 1
-balloon = {{ percent = 90, settle_s = 1 }}
-"""
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from memnotify.guest.watchdog import Limits
 from memnotify.model import Finding
 from memnotify.records.log import RecordLog
 
-from tests.guest.test_endings import bare_metal
-from tests.support.sessions import Runner, balloon, clients, hog, make_cell, qemus
+from tests.support.sessions import Runner, balloon, bare_metal, clients, hog, make_cell, qemus
 
 pytestmark = pytest.mark.guest
 
@@ -109,9 +108,11 @@ def test_a_guest_without_findings_is_held_only_for_what_else_its_log_has(run: Ru
 
     _, log = run(make_cell(clients(1)), holder=Holder(hold=looker.hold, more=nothing))
     assert (looker.seen, asked) == ([], [len(log)])
-    _, log = run(make_cell(clients(1)), holder=Holder(hold=looker.hold, more=lambda log: ["odd"]))
+    odd = Holder(hold=looker.hold, more=lambda log: ["odd"])
+    result, log = run(make_cell(clients(1)), holder=odd)
     (held,) = looker.seen
     assert (held.ended, held.reasons, held.record) == (True, ("odd",), len(log) - 1)
+    assert not result.held  # its records were written already
 
 
 def test_a_run_that_is_ended_while_a_guest_is_held_leaves_no_qemu(run: Runner) -> None:

@@ -17,9 +17,9 @@ from memnotify.results.cell import find_finished
 from memnotify.results.folder import RunFolder
 from memnotify.store import Artifact, Store
 
-from tests.guest.test_looking import CAMPAIGN as LOOKING
 from tests.support.bases import modern
 from tests.support.kernels import given_source
+from tests.support.looked_at import CAMPAIGN as LOOKING
 
 pytestmark = pytest.mark.guest
 pytest.importorskip("fabric")

@@ -13,7 +13,7 @@ from memnotify.cli.main import main
 from memnotify.results.folder import RunFolder
 from memnotify.results.trend import Change, trend_of
 
-from tests.integration.test_compare_runs import made_up_cell, made_up_log, made_up_run, ok
+from tests.support.compared_runs import made_up_cell, made_up_log, made_up_run, ok
 
 
 @pytest.fixture(autouse=True)

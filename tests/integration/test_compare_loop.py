@@ -14,7 +14,7 @@ from memnotify.errors import InputError
 from memnotify.results.changes import changes
 from memnotify.results.comparison import NotOneCell, compare_runs
 
-from tests.integration.test_compare_runs import Entry, made_up_cell, made_up_log, made_up_run, ok
+from tests.support.compared_runs import Entry, made_up_cell, made_up_log, made_up_run, ok
 
 OLD, NEW = "before the change", "after the change"
 

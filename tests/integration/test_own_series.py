@@ -1,8 +1,7 @@
-"""Series of the user's own in a campaign: folders, ranges of git, and mails."""
+"""Series of the user's own in a campaign: folders and mails, their names and promises."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +12,6 @@ from memnotify.campaign.load import load_campaign
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.files import draft_folder
-from memnotify.process import run
 from memnotify.results.expectations import expectations
 from memnotify.results.folder import RunFolder
 from memnotify.results.promises import check_run
@@ -23,70 +21,26 @@ from memnotify.series.own import ANY, Found, adopt, is_own, label_of, means, pro
 from memnotify.series.quilt import MEM_NOTIFY, load_series, named_series
 from memnotify.series.revision import load_revision
 
-from tests.support.good_campaign import GOOD
+from tests.support.checked import V4 as MADE
+from tests.support.checked import cell
+from tests.support.own_series import (
+    V4,
+    campaign,
+    refused,
+    repository,
+    series_of,
+)
 from tests.support.rows import row
-from tests.unit.test_check import V4 as MADE
-from tests.unit.test_check import cell
-
-V4 = MEM_NOTIFY / "v4/6.1"
-ALWAYS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 @pytest.fixture(autouse=True)
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+def here(own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def campaign(folder: Path, *words: str, more: str = "") -> Path:
-    listed = ", ".join(f'"{word}"' for word in words)
-    file = folder / "try.toml"
-    file.write_text(GOOD.replace('["none", "v4"]', f"[{listed}]") + more)
-    return file
-
-
-def series_of(folder: Path, *words: str) -> list[str]:
-    return load_campaign(campaign(folder, *words)).table.matrix.series
-
-
-def refused(folder: Path, *words: str) -> str:
-    with pytest.raises(InputError) as told:
-        load_campaign(campaign(folder, *words))
-    return str(told.value)
-
-
-def git(tree: Path, *words: str, when: int = 1_200_000_000) -> str:
-    who = {
-        f"GIT_{one}_{what}": "a@example.org" if what == "EMAIL" else "A"
-        for one in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    dates = {"GIT_AUTHOR_DATE": "1200000000 +0000", "GIT_COMMITTER_DATE": f"{when} +0000"}
-    return run(["git", *words], cwd=tree, env={**ALWAYS, **who, **dates}, timeout=60).stdout.strip()
-
-
-def commit(tree: Path, text: str, message: str, **options: Any) -> str:
-    (tree / "mm.c").write_text(text)
-    git(tree, "add", "-A")
-    git(tree, "commit", "-q", "-m", message, **options)
-    return git(tree, "rev-parse", "--short=7", "HEAD")
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Make a repository with a tag `base` and a branch `fix/guard` of two commits."""
-    tree = tmp_path / "linux"
-    tree.mkdir()
-    git(tree, "init", "-q", "-b", "master")
-    commit(tree, "guard = 10;\n", "the base")
-    git(tree, "tag", "base")
-    git(tree, "checkout", "-q", "-b", "fix/guard")
-    commit(tree, "guard = 5;\n", "Five seconds")
-    commit(tree, "guard = 3;\n", "Three seconds")
-    return tree
-
-
-WORD = "git:linux#base..fix/guard"
+    return repository(tmp_path)
 
 
 def test_a_folder_is_a_series_named_by_its_content(tmp_path: Path) -> None:
@@ -132,38 +86,6 @@ def test_a_folder_may_have_patches_for_several_bases(tmp_path: Path) -> None:
     assert "is not for base 6.1" in refused(tmp_path, "./mine")
 
 
-def test_a_range_is_named_by_branch_and_commit(tmp_path: Path, tree: Path) -> None:
-    (name,) = series_of(tmp_path, WORD)
-    assert name == f"fix-guard@{git(tree, 'rev-parse', '--short=7', 'fix/guard')}"
-    patches = load_series(name, "6.1").patches
-    assert [patch.name for patch in patches] == [
-        "0001-Five-seconds.patch",
-        "0002-Three-seconds.patch",
-    ]
-    assert patches[1].path.read_text().count("guard = 3;") == 1
-    assert series_of(tmp_path, "git:linux#base..HEAD") == [name]  # it is checked out
-    folder = tmp_path / "patches"
-    git(tree, "format-patch", "-q", "-o", str(folder), "base..fix/guard")
-    assert named_series(WORD).patches[0].sha256 == patches[0].sha256
-
-
-def test_the_same_patches_have_the_same_name(tmp_path: Path, tree: Path) -> None:
-    """A rebase or an amended date makes other commits, but no other kernel."""
-    (name,) = series_of(tmp_path, WORD)
-    old = git(tree, "rev-parse", "HEAD")
-    git(tree, "commit", "-q", "--amend", "--no-edit", when=1_300_000_000)
-    assert git(tree, "rev-parse", "HEAD") != old
-    assert series_of(tmp_path, WORD) == [name]
-    now = commit(tree, "guard = 2;\n", "Two seconds")
-    assert series_of(tmp_path, WORD) == [f"fix-guard@{now}"]
-    # The same branch from another commit on is another series.
-    (part,) = series_of(tmp_path, "git:linux#base~0..fix/guard")
-    assert part == f"fix-guard@{now}"
-    git(tree, "tag", "later", "HEAD~1")
-    (part,) = series_of(tmp_path, "git:linux#later..fix/guard")
-    assert part.startswith(f"fix-guard@{now}-") and is_own(part)
-
-
 def test_two_processes_may_name_different_series_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,66 +114,6 @@ def test_two_processes_may_name_different_series_alike(
         assert patch.read_text().splitlines()[0] == str(number)
 
 
-def test_settings_of_the_repository_change_nothing(tmp_path: Path, tree: Path) -> None:
-    names = series_of(tmp_path, WORD)
-    for setting, value in (
-        ("diff.noprefix", "true"),
-        ("diff.mnemonicPrefix", "true"),
-        ("diff.context", "1"),
-        ("diff.algorithm", "histogram"),
-        ("format.subjectPrefix", "RFC"),
-        ("format.numbered", "true"),
-        ("format.signature", "mine"),
-        ("format.headers", "X-Mine: 1"),
-        ("core.abbrev", "30"),
-        ("user.name", "B"),
-        ("user.email", "b@example.org"),
-        ("format.from", "true"),
-        ("format.filenameMaxLength", "12"),
-    ):
-        git(tree, "config", setting, value)
-    assert series_of(tmp_path, WORD) == names
-
-
-def test_attributes_and_replacements_change_nothing(tmp_path: Path, tree: Path) -> None:
-    names = series_of(tmp_path, WORD)
-    (tree / ".git/info/attributes").write_text("*.c -diff\n")
-    assert series_of(tmp_path, WORD) == names
-    git(tree, "replace", "fix/guard~1", "base")
-    assert series_of(tmp_path, WORD) == names
-
-
-def test_a_repository_runs_nothing(
-    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names, ran = series_of(tmp_path, WORD), tmp_path / "ran"
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\necho $0 >> {ran}\nexec cat\n")
-    program.chmod(0o755)
-    (tree / ".git/info/attributes").write_text("*.c filter=mine diff=mine\n")
-    for setting in (
-        *("core.fsmonitor", "filter.mine.clean", "filter.mine.process"),
-        *("diff.external", "diff.mine.command", "diff.mine.textconv", "core.pager"),
-    ):
-        git(tree, "config", setting, str(program))
-    (tree / "mm.c").write_text("guard = 7;\n")  # as long as it was, so that it must be read
-    assert series_of(tmp_path, WORD) == names
-    assert "changes of 1 file are not committed" in capsys.readouterr().err
-    assert not ran.exists()
-
-
-def test_objects_that_are_not_there_are_not_fetched(tmp_path: Path, tree: Path) -> None:
-    git(tree, "config", "uploadpack.allowFilter", "true")
-    part = tmp_path / "part"
-    url = tree.as_uri()
-    git(tmp_path, "clone", "-q", "--no-checkout", "--filter=blob:none", url, str(part))
-    ran = tmp_path / "ran"
-    git(part, "config", "remote.origin.uploadpack", f"touch {ran}; git-upload-pack")
-    told = refused(tmp_path, "git:part#base..origin/fix/guard")
-    assert f"git in {part}: " in told
-    assert not ran.exists()
-
-
 @pytest.mark.parametrize(
     ("word", "why"),
     [
@@ -274,32 +136,6 @@ def test_what_is_no_series(tmp_path: Path, tree: Path, word: str, why: str) -> N
     told = refused(tmp_path, "none", word)
     assert told.startswith(f"{tmp_path}/try.toml:7: matrix.series[1]: ")
     assert why in told
-
-
-def test_what_is_not_committed_is_not_in_the_range(
-    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = series_of(tmp_path, WORD)
-    assert not capsys.readouterr().err
-    (tree / "mm.c").write_text("guard = 1;\n")
-    assert series_of(tmp_path, WORD) == names
-    err = capsys.readouterr().err
-    assert "linux: changes of 1 file are not committed, and so not in fix/guard\n" in err
-    series_of(tmp_path, "git:linux#base..fix/guard~1")
-    assert not capsys.readouterr().err
-    bare = tmp_path / "bare.git"
-    git(tmp_path, "clone", "-q", "--bare", str(tree), str(bare))
-    assert series_of(tmp_path, "git:bare.git#base..fix/guard") == names
-
-
-def test_merges_are_refused(tmp_path: Path, tree: Path) -> None:
-    git(tree, "checkout", "-q", "-b", "side", "base")
-    (tree / "other.c").write_text("1\n")
-    git(tree, "add", "-A")
-    git(tree, "commit", "-q", "-m", "Aside")
-    git(tree, "merge", "-q", "--no-edit", "fix/guard")
-    told = refused(tmp_path, "git:linux#base..side")
-    assert "1 of its 4 commits are merges" in told and "rebase side on base" in told
 
 
 def test_the_same_patches_twice_are_refused(tmp_path: Path) -> None:
@@ -345,19 +181,6 @@ def test_promises_are_those_of_the_folder_that_was_named_last(tmp_path: Path) ->
         (folder / "revision.toml").write_text(f'based_on = "v4" # {seconds}\n')
         (name,) = series_of(tmp_path / at, "./mine")
         assert promises_file(name).read_text().endswith(f"# {seconds}\n")
-
-
-def test_promises_of_a_range_are_beside_the_campaign(tmp_path: Path, tree: Path) -> None:
-    (name,) = series_of(tmp_path, WORD)
-    assert load_revision(name) is None
-    (tmp_path / "fix-guard").mkdir()
-    (tmp_path / "fix-guard/revision.toml").write_text('based_on = "v4"\n')
-    told, ours = load_revision(name), load_revision("v4")
-    assert told is not None and ours is not None and told.guard == ours.guard
-    (tmp_path / "fix-guard/config").write_text("CONFIG_MINE=y\n")
-    (other,) = series_of(tmp_path, WORD)
-    assert load_series(other, "6.1").config is not None
-    assert other != name
 
 
 def test_expectations_select_by_the_word(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.parting import parting, partings
 
-from tests.integration.test_compare_runs import made_up_run, ok, record
+from tests.support.compared_runs import made_up_run, ok, record
 from tests.support.logs import log_of
 
 

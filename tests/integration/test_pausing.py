@@ -22,7 +22,7 @@ from memnotify.report.board import QuietBoard
 from memnotify.results.summary import Job
 from memnotify.store import Store
 
-from tests.integration.test_compare_runs import made_up_log
+from tests.support.compared_runs import made_up_log
 
 Capture = pytest.CaptureFixture[str]
 

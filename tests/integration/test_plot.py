@@ -56,7 +56,7 @@ def title(file: Path) -> str:
         (["--kind", "timeline"], "v4 wakes 16 at once, v3 at most 1"),
         (["--kind", "batches"], "v4 wakes 18 at once, v3 at most 3"),
         (["--kind", "herd", "--only", "series=v4"], "Of 20 clients, v4 wakes 17 at once"),
-        (["--kind", "latency"], "v4 tells half of the clients within 251 ms of the gate's "),
+        (["--kind", "latency"], "v4 wakes half of the clients within 251 ms of the gate's "),
         (["--kind", "timeline", "--by", "series", "--only", "series=v3"], "v3 wakes 1 of 20"),
     ],
 )

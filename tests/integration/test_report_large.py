@@ -96,6 +96,17 @@ def test_all_cells_can_be_found_and_taken_out(browser: Browser, file: Path) -> N
     assert reader.faults == []
 
 
+def test_rows_read_the_same_with_scripts_and_without(browser: Browser, file: Path) -> None:
+    found = []
+    for scripts in (False, True):
+        with reading(browser, file, java_script_enabled=scripts) as reader:
+            page = reader.ready() if scripts else reader.page
+            rows = page.locator("#table tbody tr").all()[:7]
+            found.append([row.locator("th, td").all_inner_texts() for row in rows])
+    assert found[0] == found[1]
+    assert any(text.endswith(".0") for row in found[0] for text in row)
+
+
 def test_each_cell_has_an_outline_or_a_view(browser: Browser, file: Path, run: Path) -> None:
     with reading(browser, file) as reader:
         reader.ready()

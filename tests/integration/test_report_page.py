@@ -5,74 +5,25 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from memnotify import host
 from memnotify.cli.main import main
-from memnotify.results.folder import RunFolder, read_json, seal_results
+from memnotify.results.folder import RunFolder
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PHONE, chromium, reading
-from tests.support.drawn import CAMPAIGN, Guest, made_up_log, made_up_run
-from tests.support.hostile_run import HOSTILE, hostile_run
+from tests.support.browser import chromium, reading
+from tests.support.drawn import CAMPAIGN, made_up_run
+from tests.support.report_pages import EXPECT, guest, guests, name_of, violations
 
-EXPECT = """
-[[expect]]
-says = "the later one wakes few"
-series = "v4"
-what = "max_batch < 3"
-"""
 SVG = "{http://www.w3.org/2000/svg}svg"
 
 
-def guest(cell: str, size: int, **point: Any) -> Guest:
-    return cell, made_up_log({9.0: size} if size else {}), point
-
-
-def guests(v4: int = 16) -> list[Guest]:
-    made = [
-        guest(
-            f"{series}-{memory}-{seed}",
-            size + seed - 1,
-            series=series,
-            memory_mib=memory,
-            repeat=seed,
-            max_batch=size,
-            wall_seconds=1.25,
-        )
-        for series, size in (("v3", 1), ("v4", v4))
-        for memory in (64, 96)
-        for seed in (1, 2, 3)
-    ]
-    return [*made, guest("v6-oom", 0, series="v6", outcome="finding:oom-kill")]
-
-
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run, a guest of which has printed much that a browser must not take for markup."""
-    run = hostile_run(tmp_path_factory.mktemp("hostile"))
-    consoles = run.glob("cells/*/console.log")
-    console = next(path for path in consoles if b"script" in path.read_bytes())
-    line = HOSTILE.replace("\0", "") + "</script><img src=x onerror=alert(1)>\n"
-    console.write_text(line * 3000)
-    manifest = read_json(console.with_name("manifest.json"))
-    del manifest["seal"]
-    seal_results(console.parent, manifest)
-    return run
-
-
-@pytest.fixture(scope="module")
-def browser(hostile: Path) -> Iterator[Browser]:
-    """Return the browser. No campaign can run beside its loop of events."""
+def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
 
@@ -88,12 +39,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def file(run: Path) -> Path:
     assert main(["report", str(run)]) == 0
     return run / "report.html"
-
-
-def violations(page: Page) -> list[str]:
-    """Return what axe-core finds."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
 def visible(page: Page) -> list[str]:
@@ -253,18 +198,6 @@ def test_of_many_rows_the_first_are_laid_out(browser: Browser, tmp_path: Path) -
         assert len(visible(page)) == 130
 
 
-def test_a_phone_says_what_is_wider_than_it(browser: Browser, file: Path) -> None:
-    with reading(browser, file, viewport=PHONE) as reader:
-        page = reader.ready()
-        expect(page.locator("#cells .scroll.sideways")).to_be_visible()
-        reader.open_cell("v4-64-2")
-        expect(page.locator("#timeline .picture.sideways svg")).to_be_visible(timeout=60_000)
-
-
-def name_of(page: Page) -> str:
-    return page.locator("#cell-title").inner_text()
-
-
 def test_the_view_of_a_cell(browser: Browser, file: Path, run: Path) -> None:
     with reading(browser, file) as reader:
         reader.ready()
@@ -308,108 +241,6 @@ def test_pictures_as_svg(browser: Browser, file: Path, name: str) -> None:
     with reading(browser, file) as reader:
         reader.ready()
         assert ET.parse(reader.saved(f"{name}.svg")).getroot().tag == SVG
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"color_scheme": "dark"}, {"viewport": PHONE}], ids=["light", "dark", "phone"]
-)
-def test_everybody_can_read_it(browser: Browser, file: Path, options: dict[str, Any]) -> None:
-    with reading(browser, file, **options) as reader:
-        page = reader.ready()
-        assert violations(page) == []
-        assert reader.overflow() <= 0
-        reader.open_cell("v6-oom")
-        expect(page.locator("#timeline .picture svg")).to_be_visible(timeout=60_000)
-        assert violations(page) == []
-        assert reader.overflow() <= 0
-
-
-def test_dark_paper_has_light_ink(browser: Browser, file: Path) -> None:
-    shades = []
-    for scheme in ("light", "dark"):
-        with reading(browser, file, color_scheme=scheme) as reader:
-            page = reader.ready()
-            style = "getComputedStyle(document.body)"
-            shades.append(page.evaluate(f"[{style}.color, {style}.backgroundColor]"))
-            black = "document.querySelector('.picture [fill=\"#000000\"]')"
-            ink = page.evaluate(f"getComputedStyle({black}).fill")
-            assert ink == ("rgb(0, 0, 0)" if scheme == "light" else "rgb(244, 244, 244)")
-    assert shades[0] != shades[1]
-
-
-def test_print_cuts_no_column(browser: Browser, file: Path, tmp_path: Path) -> None:
-    with reading(browser, file) as reader:
-        page = reader.ready()
-        page.emulate_media(media="print")
-        page.set_viewport_size({"width": 1032, "height": 700})  # A4 across, without its margins
-        cut = page.evaluate(
-            "[...document.querySelectorAll('table')].filter(table => "
-            "table.getBoundingClientRect().right > innerWidth + 1)"
-            ".map(table => table.dataset.table)"
-        )
-        assert cut == []
-        printed = tmp_path / "report.pdf"
-        page.pdf(path=printed, prefer_css_page_size=True)
-    if shutil.which("pdftotext"):
-        done = subprocess.run(
-            ["pdftotext", "-layout", printed, "-"], capture_output=True, text=True, check=True
-        )
-        assert "outcome" in done.stdout and "finding:oom-kill" in done.stdout
-
-
-def test_without_scripts_all_tables_are_there(browser: Browser, file: Path) -> None:
-    with reading(browser, file, java_script_enabled=False) as reader:
-        page = reader.page
-        expect(page.locator("noscript p")).to_be_visible()
-        assert len(page.locator("#table tbody tr").all()) == 13
-        expect(page.locator("#matrix")).to_be_hidden()
-        expect(page.locator("#expected td.outcome")).to_contain_text("NOT met")
-
-
-def test_what_a_guest_wrote_is_only_text(browser: Browser, hostile: Path, tmp_path: Path) -> None:
-    page_file = tmp_path / "report.html"
-    assert main(["report", str(hostile), "-o", str(page_file)]) == 0
-    consoles = hostile.glob("cells/*/console.log")
-    cell = next(path.parent.name for path in consoles if b"script" in path.read_bytes())
-    with reading(browser, page_file) as reader:
-        page = reader.ready()
-        assert page.locator("img").count() == 0
-        expect(page.locator(".facts")).to_contain_text(str(host.machine()))
-        reader.open_cell(cell)
-        text = page.locator("#cell .console pre").inner_text()
-        assert "</script><img src=x onerror=alert(1)>" in text
-        assert "\u202e" not in text and "\\u202e" in text and "\x1b" not in text
-        assert page.locator("img").count() == 0
-        expect(page.locator("#timeline")).not_to_contain_text("cannot be drawn")
-
-
-MARKUP = '"><img src=x onerror=alert(1)>'
-
-
-def test_names_are_only_text(
-    browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    campaign = (CAMPAIGN + EXPECT).replace('"the later one wakes few"', f"'{MARKUP}'")
-    made = [
-        guest(f"c{n}", 2, series=f"{MARKUP}{n}", scenario=MARKUP, name=MARKUP) for n in range(2)
-    ]
-    run = made_up_run(tmp_path / f"run {MARKUP}", made, campaign=campaign)
-    (run / "cells" / "c0" / MARKUP).write_text("x")
-    page_file = tmp_path / "report.html"
-    assert main(["report", str(run), "-o", str(page_file)]) == 0
-    with reading(browser, page_file) as reader:
-        page = reader.ready()
-        for place in ("#expected", ".facts", "#filters", ".heat", "#compare"):
-            expect(page.locator(place).first).to_contain_text("onerror=alert(1)")
-        reader.open_cell("c0")
-        expect(page.locator("#timeline .picture svg")).to_be_visible(timeout=60_000)
-        link = page.locator("#cell .files a", has_text="onerror")
-        assert (page_file.parent / unquote(str(link.get_attribute("href")))).is_file()
-        assert page.locator("img").count() == 0
-    # The campaign's own name is one that is safe anywhere, or there is no report.
-    (run / "campaign.toml").write_text(CAMPAIGN.replace('"made-up"', f"'{MARKUP}'"))
-    assert main(["report", str(run), "-o", str(page_file)]) == 2
-    assert "is not a name" in capsys.readouterr().err
 
 
 def test_trend_of_several_runs(browser: Browser, tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from memnotify.cli import doctor
 from memnotify.cli.doctor import Check, CheckLevel
 from memnotify.cli.main import main, parser
 from memnotify.places import CAMPAIGNS
-from memnotify.results.folder import RunFolder
 from rich.cells import cell_len
 
-from tests.integration.test_published_cli import run as published_run  # noqa: F401
 from tests.support.drawn import CAMPAIGN, Guest, made_up_log, made_up_run
+from tests.support.published_run import published_run
 
 DEMO = str(CAMPAIGNS / "demo.toml")
 LONG = "it needs a sentence that is longer than any terminal is wide, and ends at its end" * 2
@@ -83,7 +82,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def printed(
     runs: Path,
-    published_run: RunFolder,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Printed:
@@ -94,7 +92,7 @@ def printed(
     places = {
         "RUN": runs / "run",
         "RUNS": runs,
-        "PUBLISHED": published_run.path,
+        "PUBLISHED": published_run(tmp_path, monkeypatch).path,
         "MERGED": tmp_path / "merged",
     }
 

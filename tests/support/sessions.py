@@ -102,3 +102,14 @@ class Runner:
         log = read_records(self.folder / "records.parquet")
         assert (result.records, result.lost_records) == (len(log), log.lost)
         return result, log
+
+
+def bare_metal(folder: Path, code: str) -> Path:
+    """Return a multiboot image of 32-bit code, which QEMU starts with interrupts off."""
+    magic, flags, base = 0x1BADB002, 0x10000, 0x100000
+    size = 32 + len(bytes.fromhex(code))
+    header = (magic, flags, -(magic + flags) % 2**32, base, base, base + size, 0, base + 32)
+    path = folder / "bare"
+    words = b"".join(word.to_bytes(4, "little") for word in header)
+    path.write_bytes((words + bytes.fromhex(code)).ljust(8192, b"\0"))
+    return path

@@ -83,3 +83,17 @@ def test_run_uses_only_the_board_of_report() -> None:
         for line in re.findall(r"^from memnotify\.report.*", file.read_text(), re.MULTILINE)
     }
     assert imports == {"from memnotify.report.board import Board"}
+
+
+def imported_tests(source: str) -> list[str]:
+    """Return the test modules from which a module imports."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    return [name for node in nodes if re.search(r"(^|\.)test_\w+$", name := node.module or "")]
+
+
+def test_a_test_module_imports_from_no_other() -> None:
+    """Pytest would collect fixtures and tests of the other again; helpers are in tests/support."""
+    assert imported_tests("from tests.unit.test_show import row") == ["tests.unit.test_show"]
+    files = sorted((places.HOME / "tests").rglob("*.py"))
+    assert len(files) > 300
+    assert {str(file): found for file in files if (found := imported_tests(file.read_text()))} == {}

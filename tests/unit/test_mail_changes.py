@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from memnotify.errors import InputError
-from memnotify.mailpatch.budget import Effort, TooMuchError
+from memnotify.mailpatch.budget import TooMuchError
 from memnotify.mailpatch.changes import (
     Change,
-    LineEnd,
     Lines,
     OpenFile,
     diff_text,
     pieces_of,
-    rebuild,
 )
-from memnotify.mailpatch.diffs import read_diffs
-from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.reading import LineKind
-from memnotify.mailpatch.standing import standing
-from memnotify.mailpatch.whitespace import Witness
+
+from tests.support.opened import opened, rebuilt, text
 
 NUMBERS = [f"line {number}" for number in range(1, 31)]
 NO_END = "\\ No newline at end of file"
 
 
-def text(lines: Sequence[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
 TREE = text(NUMBERS)
-
-
-def opened(
-    tree: str,
-    *hunks: str,
-    before: str | None = "f.c",
-    after: str | None = "f.c",
-    git: Sequence[str] = (),
-) -> OpenFile:
-    """Return a file of which the hunks of a mail were read as they stand."""
-    lines = [*git, "--- a/f.c", "+++ b/f.c", *(line for hunk in hunks for line in hunk.split("\n"))]
-    (diff,) = read_diffs(lines, file="mail", first=1).diffs
-    file = OpenFile(diff, before, after, Lines.of(tree.encode()))
-    index = FileIndex(file.old.lines)
-    for hunk in diff.hunks:
-        start = max(hunk.old_start - (hunk.old_count > 0), 0)
-        reading = standing(hunk, index, start=start, after=0, width=1000)
-        assert reading is not None
-        file.readings.append((hunk, reading))
-    return file
-
-
-def rebuilt(file: OpenFile, effort: int = 1000) -> Change:
-    added = (part.text.removesuffix("\r") for part in file.added())
-    return rebuild(file, added, Effort(effort))
 
 
 def shown(file: OpenFile) -> list[str]:
@@ -269,104 +235,6 @@ def test_looking_far_for_the_text_behind_the_numbers_takes_steps() -> None:
         rebuilt(opened(tree, "@@ -901,1 +20,1 @@ int f(x)\n-line 899\n+x"), effort=10)
     near = rebuilt(opened(tree, "@@ -901,1 +20,1 @@ line 898\n-line 899\n+x"), effort=10)
     assert near.hunks[0].section == "line 898"
-
-
-CR = "\r"
-
-
-@pytest.mark.parametrize(
-    ("tree", "hunk", "foreign", "ends"),
-    [
-        # No CR in tree and mail, or in the mail only.
-        ("a\nb\n", "@@ -1,2 +1,3 @@\n a\n+x\n b", False, [LineEnd("")]),
-        ("a\nb\n", "@@ -1,2 +1,3 @@\n a\n+x\r\n b", False, [LineEnd(CR, sure=False)]),
-        # All lines of the mail have one: the transport's.
-        ("a\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\r\n b\r", True, [LineEnd("", put_back=True)]),
-        # The tree has them, and the mail has lost them, or not.
-        ("a\r\nb\r\n", "@@ -1,2 +1,3 @@\n a\n+x\n b", False, [LineEnd(CR, put_back=True)]),
-        ("a\r\nb\r\n", "@@ -1,2 +1,3 @@\n a\r\n+x\r\n b\r", False, [LineEnd(CR)]),
-        ("a\r\nb\r\n", "@@ -1,2 +1,3 @@\n a\r\n+x\n b\r", False, [LineEnd("")]),
-        # The tree has both: that of the old line before.
-        (
-            "a\r\nb\n",
-            "@@ -1,2 +1,4 @@\n a\n+x\n b\n+y",
-            False,
-            [LineEnd(CR, put_back=True, sure=False), LineEnd("", put_back=True, sure=False)],
-        ),
-        # At the beginning, that of the line after.
-        ("a\r\nb\r\n", "@@ -1 +1,2 @@\n+x\n a", False, [LineEnd(CR, put_back=True)]),
-        ("a\r\nb\n", "@@ -1 +1,2 @@\n+x\n a", False, [LineEnd(CR, put_back=True, sure=False)]),
-        (
-            "a\nb\r\n",
-            "@@ -1 +1,2 @@\n+x\n a",
-            False,
-            [LineEnd("", put_back=True, sure=False)],
-        ),
-        # The hunk has no old line with an end: that of the line above it.
-        ("a\r\nb", "@@ -2 +2,2 @@\n b\n+x", False, [LineEnd(CR, put_back=True)]),
-        (
-            "a\nb\r\nc\n",
-            "@@ -2,0 +3 @@\n+x",
-            False,
-            [LineEnd(CR, put_back=True, sure=False)],
-        ),
-        # A CR is nothing new in a file that has one, and nothing is lost where there are none.
-        ("a\r\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\r\n b", False, [LineEnd(CR)]),
-        ("a\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\n b\r", True, [LineEnd("")]),
-        # The same line again: that its CR is lost may be the change.
-        (
-            "a\r\nb\r\n",
-            "@@ -1,2 +1,2 @@\n-a\n+a\n b",
-            False,
-            [LineEnd("", put_back=True, sure=False)],
-        ),
-        (
-            "a\r\nb\r\n",
-            "@@ -1,2 +1,2 @@\n-a\n b\n+a",
-            False,
-            [LineEnd(CR, put_back=True)],
-        ),
-        (
-            "a\r\nb\r\n",
-            "@@ -1,2 +1,2 @@\n-a\n-b\n+a\n+b",
-            False,
-            [LineEnd("", put_back=True, sure=False)] * 2,
-        ),
-        (
-            "a\r\nb\r\n",
-            "@@ -1,2 +1,3 @@\n a\n+ a\n b",
-            False,
-            [LineEnd(CR, put_back=True)],
-        ),
-        # A last line without an end shows nothing.
-        ("a\r\nb", "@@ -1,2 +1,3 @@\n a\n+x\n b", False, [LineEnd(CR, put_back=True)]),
-        ("a\nb\r", "@@ -1,2 +1,3 @@\n a\n+x\n b", False, [LineEnd("")]),
-        ("a\r", "@@ -0,0 +1,1 @@\n+x", False, [LineEnd("")]),
-    ],
-)
-def test_the_ends_of_added_lines(tree: str, hunk: str, foreign: bool, ends: list[LineEnd]) -> None:
-    file = opened(tree, hunk)
-    assert file.has_foreign_ends() == foreign
-    assert file.line_ends(foreign=foreign) == ends
-
-
-def test_a_line_with_a_cr_is_foreign_only_where_the_tree_has_none() -> None:
-    for tree, hunk, foreign in (
-        ("a\nb\n", "@@ -1,2 +1,2 @@\n a\n-b\r\n+c", True),
-        ("a\r\nb\r\n", "@@ -1,2 +1,2 @@\n a\r\n-b\r\n+c", False),
-        ("a\nb\n", "@@ -1,2 +1,2 @@\n a\n-b\n+c\r", False),
-        ("a\nb", "@@ -1,2 +1,2 @@\n a\n-b\r\n+c", False),  # its last line has no end
-    ):
-        assert opened(tree, hunk).has_foreign_ends() == foreign
-
-
-def test_what_the_tree_has_as_well_bears_witness() -> None:
-    file = opened("\ta\r\nb\nc\n", "@@ -1,3 +1,3 @@\n \ta\n-b \r\n+x\n c")
-    assert file.witnesses() == [
-        Witness("\ta", " \ta", False),
-        Witness("b", "-b ", True),
-        Witness("c", " c", False),
-    ]
 
 
 FUNCTIONS = [

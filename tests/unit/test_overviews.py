@@ -15,7 +15,7 @@ from memnotify.run import foreseen
 from memnotify.run.durations import Durations
 from memnotify.store import Store
 
-from tests.integration.test_compare_runs import made_up_run, ok
+from tests.support.compared_runs import made_up_run, ok
 
 Capture = pytest.CaptureFixture[str]
 

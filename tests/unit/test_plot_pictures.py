@@ -126,7 +126,7 @@ def test_titles_are_the_answer(pictures: dict[str, Picture]) -> None:
         "timeline": "v4 wakes 10 of 20 clients at once, 250 ms after the gate opens",
         "side by side": "v4 wakes 16 at once, v5 and v6 at most 3, v3 at most 1",
         "figures": "v4 wakes 11 at once, v3 at most 3 (medians of 3 runs)",
-        "latency": "v4 tells half of the clients within 1.49 s of the gate's opening; "
+        "latency": "v4 wakes half of the clients within 1.49 s of the gate's opening; "
         "v3 never does",
         "batches": "v4 wakes 100 at once, v3 at most 1",
         "herd": "Of 200 clients, v4 wakes 100 at once, v3 at most 1",
@@ -159,7 +159,7 @@ def test_titles_when_nobody_wakes() -> None:
     assert ended.title.endswith("; the guest ends with panic")
     slow = {"v3": [reacted("v3", 50, (1,), 0.2)], "none": [reacted("none", 50, (), 0.0)]}
     found = reactions.latencies(slow, "series")
-    told = "v3 has told 20 %, the unpatched kernel 0 % of the clients"
+    told = "v3 has woken 20 %, the unpatched kernel 0 % of the clients"
     assert found.title == f"2.55 s after the gate opens, {told}"
 
 

@@ -16,8 +16,8 @@ from memnotify.results.comparison import compare_runs
 from memnotify.results.verdict import Verdict
 from rich.console import Console
 
-from tests.integration.test_compare_runs import made_up_run, ok
-from tests.unit.test_show import row
+from tests.support.compared_runs import made_up_run, ok
+from tests.support.rows import full_row as row
 
 
 @pytest.fixture(scope="module")

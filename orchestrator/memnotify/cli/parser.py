@@ -25,12 +25,14 @@ class Parser(argparse.ArgumentParser):
     `words` are those that follow on the command line, or None for a parser of all there could be.
     `valued` are options before a command whose values are words of their own, `rest` is the
     argument that gets all words after `--`, and `first_steps` is printed if no command is given.
+    `elsewhere` says of options that there are not, but that a user may expect, what to do instead.
     """
 
     words: Sequence[str] | None = None
     valued: Sequence[str] = ()
     rest = ""
     first_steps = ""
+    elsewhere: Mapping[str, str] = MappingProxyType({})
     _commands: Mapping[str, str] = MappingProxyType({})
     _within = False
 
@@ -76,13 +78,16 @@ class Parser(argparse.ArgumentParser):
         words = args = _with_descending(sys.argv[1:] if args is None else args)
         if not self._within:
             self._refuse_unknown(words)
-        if self._within or self._subparsers is not None or "--" in words:
+        if self._within or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
-        self._within = True
-        try:
-            found, unknown = self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._within = False
+        if "--" in words:
+            found, unknown = super().parse_known_args(args, namespace)
+        else:
+            self._within = True
+            try:
+                found, unknown = self.parse_known_intermixed_args(args, namespace)
+            finally:
+                self._within = False
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
         return found, unknown
@@ -107,6 +112,9 @@ class Parser(argparse.ArgumentParser):
         for word in unknown:
             name = word.partition("=")[0]
             if not name.startswith("-"):
+                continue
+            if name in self.elsewhere:
+                hints.append(f" ({self.elsewhere[name]})")
                 continue
             longer = [option for option in options if option.startswith(name)]
             hint = f"did you mean {' or '.join(longer)}?" if longer else similar(name, options)

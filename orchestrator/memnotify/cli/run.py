@@ -13,6 +13,7 @@ from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verified, tags_of
 from memnotify.cli.output import add_json
+from memnotify.cli.parser import Parser
 from memnotify.cli.paths import campaign, named, path
 from memnotify.cli.pausing import PAUSE_ON, Pauses, refuse_without_terminal
 from memnotify.cli.progress import add_progress, check_progress, progress
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from memnotify.run.fleet.hosts import Hosts
 
 
-def register(parser: argparse.ArgumentParser) -> None:
+def register(parser: Parser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Build the kernels of a campaign, run the cells that have no results yet, "
@@ -63,6 +64,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="CAMPAIGN.toml",
         help="the campaign: a file of yours, or campaigns/NAME.toml, which comes with memnotify",
     )
+    parser.elsewhere = {"--base": "the base is in the campaign: base = of its [kernel]"}
     add_options(parser)
 
 

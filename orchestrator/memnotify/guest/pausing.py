@@ -37,7 +37,8 @@ class Pauser:
     """Watches one guest, and has it held once for each kind of finding.
 
     `found` returns the findings of a guest that is stopped, by its log. `held_seconds` is how long
-    it was held in all.
+    it was held in all, and `stopped` is whether it was stopped before its scenario ended: only then
+    may its records differ from those of a guest that was not held.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Pauser:
         found: Callable[[], Findings],
     ) -> None:
         self.held_seconds = 0.0
+        self.stopped = False
         self._holder = holder
         self._view = view
         self._region = region
@@ -79,6 +81,7 @@ class Pauser:
                 continue
             async with self._host.held():
                 await self._monitor.execute("stop")
+                self.stopped |= not self._region.ended_ns()
                 said = self._found()
                 # Others, such as tests of a self-check that did not run, are findings only when the
                 # guest has ended.

@@ -130,7 +130,7 @@ async def run_cell(
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,
         console_waited=vm.console.may_have_waited,
-        held=session.held_seconds > 0,
+        held=session.held_early,
         log=records,
     )
 
@@ -148,6 +148,7 @@ class _Session:
         started: float,
     ) -> None:
         self.held_seconds = 0.0
+        self.held_early = False
         self.moves: tuple[BalloonMove, ...] = ()
         self.disagreements: tuple[str, ...] = ()
         self.start_seconds: float | None = None
@@ -242,6 +243,7 @@ class _Session:
                 return end
             finally:
                 self.held_seconds = pauser.held_seconds
+                self.held_early = pauser.stopped
 
     async def _serve(self, host: Host, vm: Vm, monitor: Monitor) -> End:
         """Serve a guest from start to end."""

@@ -122,9 +122,14 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
     large_run = large.is_large(parts.cells)
     static = parts.cells[: large.ROWS] if large_run else parts.cells
     rows = [_row(cell, columns) for cell in static]
+    decimals = {
+        name for each in map(_facts, parts.cells) for name, of in each.items() if type(of) is float
+    }
     for at, column in enumerate(columns):
         column["number"] = _are_numbers([row["values"][at] for row in rows])
-        column["classes"] = " ".join(name for name in ("axis", "number") if column[name])
+        column["decimal"] = column["name"] in decimals
+        kinds = ("axis", "number", "decimal")
+        column["classes"] = " ".join(name for name in kinds if column[name])
     return _template().render(
         policy=Markup(policy),
         style=Markup(style),
@@ -237,10 +242,10 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 
 def _row(cell: Gathered, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    values = {**cell.axes, **cell.report.row, "outcome": cell.report.outcome}
-    values["promises"] = f"{cell.broken} broken" if cell.broken else f"{cell.kept} kept"
-    if not cell.promises:
-        values["promises"] = None
+    values = _facts(cell)
+    values["promises"] = None
+    if not cell.unchecked and (cell.broken or cell.kept):
+        values["promises"] = f"{cell.broken} broken" if cell.broken else f"{cell.kept} kept"
     return {
         "id": cell.id,
         "name": cell.report.name,

@@ -1,4 +1,4 @@
-"""Pictures of how clients were told: latencies, sizes of batches, and herds over clients."""
+"""Pictures of how clients were woken: latencies, sizes of batches, and herds over clients."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _look(place: int) -> tuple[str, list[int], str]:
 
 
 def latencies(groups: Groups, by: str) -> Picture:
-    """Return which part of the clients was told how long after the gate opened."""
+    """Return which part of the clients was woken how long after the gate opened."""
     curves, halves, named = [], [], []
     last = [_last(one) for found in groups.values() for one in found]
     latest = max([*last, 0.001]) * 1.02
@@ -95,7 +95,7 @@ def latencies(groups: Groups, by: str) -> Picture:
         "field": "p",
         "type": "quantitative",
         "scale": {"domain": [0, number(top)], "nice": False},
-        "axis": quantity("clients that were told, % of all"),
+        "axis": quantity("clients woken, % of all"),
     }
     half_line = {
         "data": values([{"p": 50}] if top == 100 else []),
@@ -109,9 +109,9 @@ def latencies(groups: Groups, by: str) -> Picture:
         title=answer,
         subtitle=_subject(groups, by),
         alt=f"{answer}. In the end, "
-        + listed([f"{name} has told {part:.3g} % of the clients" for name, _, part in halves])
+        + listed([f"{name} has woken {part:.3g} % of the clients" for name, _, part in halves])
         + ".",
-        caption=["A curve that ends below 100 % leaves the other clients out: nobody told them."],
+        caption=["A curve that ends below 100 % leaves out the clients that were never woken."],
         body={
             "width": _ACROSS,
             "height": _HEIGHT,
@@ -131,12 +131,12 @@ def _halves(halves: Sequence[tuple[str, float | None, float]], latest: float) ->
     if not there:
         parts = sorted(((part, who(name)) for name, _, part in halves), reverse=True)
         told = [
-            f"{name} {'has told ' if not n else ''}{part:.2g} %"
+            f"{name} {'has woken ' if not n else ''}{part:.2g} %"
             for n, (part, name) in enumerate(parts)
         ]
         return f"{seconds(latest)} after the gate opens, {', '.join(told)} of the clients"
     words = [
-        f"{name} tells half of the clients within {seconds(half)} of the gate's opening"
+        f"{name} wakes half of the clients within {seconds(half)} of the gate's opening"
         if place == 0
         else f"{name} within {seconds(half)}"
         for place, (half, name) in enumerate(sorted(there))

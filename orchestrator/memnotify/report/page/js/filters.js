@@ -63,13 +63,16 @@ function placeSome() {
   byId("more").firstChild.textContent = `The first ${most} of ${some.length} rows. `;
 }
 
+const promised = ({ promises_broken: broken, promises_kept: kept }) => broken ? `${broken} broken` : kept ? `${kept} kept` : null;
+
 function rowOf(cell, heads) {
-  const figure = (value) => typeof value === "number" && !Number.isInteger(value) && Math.abs(value) < 100 ? value.toFixed(1) : shown(value);
+  // As in the rows that are in the page: in a column of decimals, a whole one has a decimal as well.
+  const figure = (value, decimal) => typeof value === "number" && decimal && Math.abs(value) < 100 ? value.toFixed(1) : shown(value);
   const name = cell.status === "skipped" ? cell.id : el("a", { href: `#${cell.id}`, title: cell.name }, cell.id);
   return el("tr", { class: cell.status }, heads.map((head, at) => {
     if (!at) return el("th", { scope: "row" }, name);
     const column = head.dataset.name, right = typeof cell[column] === "number" || head.classList.contains("number");
-    return el("td", { class: right ? "number" : column === "outcome" ? "outcome" : null }, figure(cell[column]));
+    return el("td", { class: right ? "number" : column === "outcome" ? "outcome" : null }, figure(column === "promises" ? promised(cell) : cell[column], head.classList.contains("decimal")));
   }));
 }
 
