@@ -63,6 +63,29 @@ def test_a_list_imports_no_heavy_library(word: str, tmp_path: Path) -> None:
     assert done.stderr == "0\n"
 
 
+UNUSED = ("urllib.request", "http.client", "memnotify.cli.dump", "memnotify.run.preview")
+
+
+def test_a_run_imports_nothing_that_it_hardly_ever_uses(tmp_path: Path) -> None:
+    """A third of what it took to import was for holding guests, downloads and pages."""
+    program = (
+        "import sys\n"
+        "from memnotify.cli.main import parser\n"
+        "parser(['run']).parse_args(['run', 'demo.toml'])\n"
+        f"print('numpy' in sys.modules, *set({UNUSED!r}) & set(sys.modules))\n"
+    )
+    (tmp_path / "demo.toml").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def test_no_plugin_of_pydantic_is_looked_for(tmp_path: Path) -> None:
     """It would be asked about each model of ours, and to look for one takes a tenth of a start."""
     (tmp_path / "plugin.py").write_text("raise SystemExit('the plugin was imported')\n")

@@ -25,14 +25,12 @@ from memnotify.run.vmcore import refuse_unwritable, write_memory
 from memnotify.store import Artifact, Store
 from memnotify.text import counted, message, printable
 
-PAUSE_ON = "--pause-on"
-
 _HELP = "Enter: it goes on. dump FILE: write its memory. Ctrl-C: end the run."
 _END_HELP = "Enter: the run goes on. dump FILE: write its memory. Ctrl-C: end the run."
 
 
-def refuse_without_terminal() -> None:
-    """Raise InputError if nobody can be asked."""
+def refuse_without_terminal(option: str) -> None:
+    """Raise InputError if nobody can be asked, as this option of the command line wants."""
     why = None
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         why = "CI is set in the environment, so nobody would answer"
@@ -40,7 +38,7 @@ def refuse_without_terminal() -> None:
         why = "standard input and standard error must be a terminal"
     if why is not None:
         raise InputError(
-            f"{PAUSE_ON} stops guests until somebody presses Enter: {why}",
+            f"{option} stops guests until somebody presses Enter: {why}",
             hint="run without it, and look with memnotify gdb or dump, which run a cell again",
         )
 

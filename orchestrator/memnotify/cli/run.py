@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verif
 from memnotify.cli.output import add_json
 from memnotify.cli.parser import Parser
 from memnotify.cli.paths import campaign, named, path
-from memnotify.cli.pausing import PAUSE_ON, Pauses, refuse_without_terminal
 from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
@@ -23,7 +22,6 @@ from memnotify.process import CommandLog
 from memnotify.report.board import Board
 from memnotify.report.expect import print_expectations
 from memnotify.report.plain import plain_console
-from memnotify.report.plan import print_plan
 from memnotify.report.table import print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
@@ -37,7 +35,6 @@ from memnotify.run.prepare import (
     fetch_source,
     refuse_without_tools,
 )
-from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.run.stages import GUESTS, read_stages, stage_lines, timed_in, untimed
@@ -45,7 +42,11 @@ from memnotify.store import Store
 from memnotify.text import counted
 
 if TYPE_CHECKING:
+    from memnotify.guest.held import Holder
+    from memnotify.results.summary import Job
     from memnotify.run.fleet.hosts import Hosts
+
+PAUSE_ON = "--pause-on"
 
 
 def register(parser: Parser) -> None:
@@ -215,7 +216,16 @@ def _check_pause(args: argparse.Namespace, *, elsewhere: bool) -> None:
         raise InputError(f"{PAUSE_ON} cannot be combined with --json-lines, which asks nobody")
     if elsewhere or args.scheduler is not None or args.jobqueue is not None:
         raise InputError(f"{PAUSE_ON} is for guests on this host, not for those of a cluster")
-    refuse_without_terminal()
+    from memnotify.cli.pausing import refuse_without_terminal
+
+    refuse_without_terminal(PAUSE_ON)
+
+
+def _holder_of(board: Board, store: Store) -> Callable[[Job], Holder]:
+    # Hardly any run holds guests: this imports how to write their memory, and much else.
+    from memnotify.cli.pausing import Pauses
+
+    return Pauses(board, store).holder_of
 
 
 def _run(
@@ -276,7 +286,7 @@ def _run(
                 again=args.again,
                 cold=args.cold,
                 verify=args.verify or 0,
-                holder_of=Pauses(board, using.store).holder_of if args.pause_on else None,
+                holder_of=_holder_of(board, using.store) if args.pause_on else None,
                 tags=tags,
             ),
             whole=whole,
@@ -304,6 +314,9 @@ def _prepare(args: argparse.Namespace, campaign: Campaign, using: Preparing) -> 
 def _plan(
     args: argparse.Namespace, campaign: Campaign, durations: Mapping[str, float], store: Store
 ) -> int:
+    from memnotify.report.plan import print_plan
+    from memnotify.run.preview import preview
+
     plans = [
         plan_cells(
             campaign,

@@ -7,12 +7,9 @@ server confirms that the file is unchanged; otherwise it is fetched again from t
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +49,13 @@ class _Silence:
     reason: str
 
 
+def _broken() -> tuple[type[Exception], ...]:
+    """Return what a broken connection raises."""
+    import http.client
+
+    return OSError, http.client.HTTPException
+
+
 class Web:
     """Opens URLs. A host that could not be reached is not tried again, to save time.
 
@@ -80,6 +84,10 @@ class Web:
 
         Raises Refused for an HTTP error, InfrastructureError if the server cannot be reached.
         """
+        # They bring what reads mails, among others, and hardly any command downloads anything.
+        import urllib.error
+        import urllib.request
+
         host = urlsplit(url).netloc
         if host not in self._silent:
             request = urllib.request.Request(url, headers=dict(headers or {}))
@@ -88,7 +96,7 @@ class Web:
             except urllib.error.HTTPError as error:
                 with error:
                     raise Refused(url, error.code, error.reason) from error
-            except (OSError, http.client.HTTPException) as error:
+            except _broken() as error:
                 reason = error.reason if isinstance(error, urllib.error.URLError) else error
                 why = getattr(reason, "strerror", None) or str(reason)
                 self._silent[host] = _Silence(time.time(), why)
@@ -107,7 +115,7 @@ class Web:
         with self.open(url) as response:
             try:
                 return bytes(response.read(16 << 20)).decode(errors="replace")
-            except (OSError, http.client.HTTPException) as error:
+            except _broken() as error:
                 raise _BrokenOff("source", f"{url}: {error}") from error
 
 
@@ -239,7 +247,7 @@ def _blocks(url: str, response: IO[bytes]) -> Iterator[bytes]:
     try:
         while block := response.read(1 << 20):
             yield block
-    except (OSError, http.client.HTTPException) as error:
+    except _broken() as error:
         raise _BrokenOff("source", f"{url}: connection lost: {error}") from error
 
 
