@@ -100,6 +100,34 @@ def test_two_runs_share_it(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("whose", ["ours", "of another run"])
+def test_who_waits_for_its_own_guests_hardly_ever_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """Each look takes time from the guests, and ours say themselves that they are done."""
+    waits: list[float] = []
+    began = asyncio.Event()
+    real = asyncio.timeout
+
+    def timeout(seconds: float) -> asyncio.Timeout:
+        waits.append(seconds)
+        began.set()
+        return real(seconds)
+
+    async def main() -> None:
+        ledger, other = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+        holder = ledger if whose == "ours" else other
+        async with holder.claim(Need(50, 1)), ledger.claim(Need(50, 1)) as release:
+            waiting = asyncio.create_task(hold(ledger, Need(50, 1), 0, [], "it"))
+            monkeypatch.setattr("memnotify.run.ledger.asyncio.timeout", timeout)
+            await began.wait()
+            release()
+            await waiting
+        assert set(waits) == ({1.0} if whose == "ours" else {0.1})
+
+    asyncio.run(main())
+
+
 def test_two_runs_do_not_take_the_same_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,10 @@ _LOOKS = 10
 """While the folder does not change, only one look of so many goes through all claims. That one is
 needed, because the folder does not show that a process was killed, nor the host's memory."""
 
+_SELDOM_S = _LOOKS * _LOOK_AGAIN_S
+"""The interval of looks while only our own guests hold what is missing. Each of them wakes us as it
+ends, so nothing is missed; but other waiters pass over one that has not looked for seconds."""
+
 _LONG_S = 5.0
 """A run that waits this long without any guest of its own is told why."""
 
@@ -73,6 +77,7 @@ class Ledger:
         self._held = 0
         self._names: dict[int, str] = {}  # of our claims, by descriptor
         self._seen: int | None = None  # the folder's mtime_ns when we last looked at the claims
+        self._only_ours = False  # the last look found all that is missing with guests of ours
         self._hopeless_since: float | None = None
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
@@ -232,16 +237,19 @@ class Ledger:
 
     async def _a_moment(self, seen: int | None) -> None:
         """Wait until another look is worth it; `seen` is the folder's mtime_ns at the last one."""
+        if self._only_ours:
+            await self._pause(_SELDOM_S)
+            return
         for _ in range(_LOOKS):
             if await self._pause() or seen is None or seen != self._changed_ns():
                 return
 
-    async def _pause(self) -> bool:
-        """Wait for the polling interval; return whether one of our own claims was released."""
+    async def _pause(self, seconds: float = _LOOK_AGAIN_S) -> bool:
+        """Wait so long at most; return whether one of our own claims was released."""
         self._freed.clear()
         try:
             # Not wait_for(), which can swallow a cancellation before Python 3.12.
-            async with asyncio.timeout(_LOOK_AGAIN_S):
+            async with asyncio.timeout(seconds):
                 await self._freed.wait()
         except TimeoutError:
             return False
@@ -274,14 +282,17 @@ class Ledger:
             os.utime(place)  # we are checking, even if the gate is closed
         with self._gate() as entered:
             self._seen = self._changed_ns() if entered else None
+            self._only_ours = False
             if not entered or self._behind(place):
                 return None
-            taken = self._taken()
+            claims = list(held_claims(self._folder, remove=True))
+            taken = self._sum(claims)
             if (
                 taken.memory_mib + wanted.memory_mib > self.capacity.memory_mib
                 or taken.cores + wanted.cores > self.capacity.cores
             ):
                 self._hopeless_since = None
+                self._only_ours = {str(claim.path) for claim in claims} == set(self._names.values())
                 return None
             if self._wait_for_host(wanted, taken):
                 return None
