@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,9 @@ QUOTED_BINARY = "> Binary files a/x and b/x differ"
 
 
 def test_an_answer_to_what_cannot_be_restored_is_left_out() -> None:
-    found = series(ONE, TWO, post("Re: [PATCH 1/2] one", QUOTED_BINARY))
+    found = series(ONE, post("Re: [PATCH 1/2] one", QUOTED_BINARY), TWO)
     assert names(found) == ["0001-one.patch", "0002-two.patch"]
-    assert found.said == ("no diff in “Re: [PATCH 1/2] one” (m3): left out",)
+    assert found.said == ("no diff in “Re: [PATCH 1/2] one” (m2): left out",)
     own = post("Re: [PATCH 1/2] one", QUOTED_BINARY, "diff --git a/x b/x")
     for third in (own, post("[PATCH 0/2] none", QUOTED_BINARY)):
         with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
@@ -160,9 +161,9 @@ def test_a_file_that_was_renamed_is_gone_and_one_that_was_copied_is_not() -> Non
 
 
 def test_names_that_patches_have_made_impossible() -> None:
-    file, below = creates("a", "x"), creates("a/b", "x")
+    file, below = creates("a", "x"), creates("a/b/c", "x")
     for first, second, what, name in (
-        (file, below, "a is a file", "a/b"),
+        (file, below, "a is a file", "a/b/c"),
         (below, file, "a is a folder", "a"),
     ):
         mails = post("[PATCH 1/2] one", *first), post("[PATCH 2/2] two", *second)
@@ -341,11 +342,17 @@ def test_mails_in_a_known_order() -> None:
     with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
         binary = post("[PATCH] three", "Binary files a/x and b/x differ")
         import_in_order(mails_of(binary, Path("m3")), read)
-    fuzzy = change(5, "one()")
-    fuzzy[2:3] = ["@@ -4,3 +4,4 @@", " \tother();"]
-    (mail,) = mails_of(post("[PATCH] fuzzy", *fuzzy), Path("m4"))
-    with pytest.raises(InputError, match="--fuzz 1"):
-        import_in_order([mail], read)
-    assert names(import_in_order([mail], read, fuzz=1)) == ["0001-fuzzy.patch"]
     with pytest.raises(InputError, match=r"^m3: “cover” has no diff$"):
         import_in_order([*mails, *mails_of(mail_of("Text.", subject="cover"), Path("m3"))], read)
+
+
+@pytest.mark.parametrize("restore", [import_in_order, import_mails])
+def test_only_as_many_lines_may_be_missing_as_asked_for(
+    restore: Callable[..., ImportedSeries],
+) -> None:
+    fuzzy = change(5, "one()")
+    fuzzy[2:3] = ["@@ -4,3 +4,4 @@", " \tother();"]
+    mails = mails_of(post("[PATCH] fuzzy", *fuzzy), Path("m"))
+    with pytest.raises(InputError, match="--fuzz 1"):
+        restore(mails, read)
+    assert names(restore(mails, read, fuzz=1)) == ["0001-fuzzy.patch"]

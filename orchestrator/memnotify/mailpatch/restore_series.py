@@ -75,14 +75,13 @@ class _Overlay:
 
     def apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            state = None if change.before is None else self(change.before)
             copied = any(line.startswith("copy ") for line in change.extended)
             if change.before is not None and change.after != change.before and not copied:
                 self.files[change.before] = None
             if change.after is not None:
                 self.folders.update(_above(change.after))
-                mode = 0o644 if state is None else state.mode
-                self.files[change.after] = FileState(change.new.data(), mode)
+                # Patches are read against the text of files only, so any mode will do.
+                self.files[change.after] = FileState(change.new.data(), 0o644)
 
 
 def _above(name: str) -> list[str]:
