@@ -46,7 +46,7 @@ def git(before: str, after: str, *extended: str) -> RawDiff:
 
 @dataclass
 class Tree:
-    """A tree of a few files, which says which of its names were looked for."""
+    """A tree of a few files, which remembers the names that were looked for."""
 
     files: dict[str, str]
     asked: list[str] = field(default_factory=list)
@@ -55,6 +55,8 @@ class Tree:
         self.asked.append(name)
         if name.startswith("bad/"):
             raise InputError(f"{name} is no name", hint="take another")
+        if name.startswith("loop/"):
+            raise OSError("too many links")
         return FileState(self.files[name].encode(), 0o644) if name in self.files else None
 
 
@@ -93,6 +95,12 @@ def refused(files: Iterable[str] | dict[str, str], *diffs: RawDiff) -> str:
         (["mm/a.c"], ("mm/a.c.orig", "mm/a.c")),
         (["mm/a.c"], ("old/x/mm/a.c", "mm/a.c")),
         (["lamps/a.c"], ("x/lamps/a.c", "y/lamps/a.c")),
+        (["mm/a.c"], ("a/mm/a.c", "a/mm/a.c.new")),
+        (["lamps/a.c"], ("x/y/lamps/a.c", "x/y/lamps/a.c")),
+        (["lamps/a.c"], ("/home/ada/lamps/a.c", "/home/ada/lamps/a.c")),
+        # Names that cannot be read lead to no file.
+        (["mm/a.c"], ("bad/mm/a.c", "bad/mm/a.c")),
+        (["mm/a.c"], ("loop/mm/a.c", "loop/mm/a.c")),
         (["Makefile", "mm/a.c"], ("a/Makefile", "b/Makefile")),
         (["Makefile"], ("Makefile", "Makefile")),
         (["Makefile"], ("up/linux-2.6/Makefile", "up/linux-2.6.new/Makefile")),
@@ -111,19 +119,85 @@ def test_the_first_folder_is_stripped_unless_more_names_fit_without_it() -> None
     assert opened(files, *pairs) == [(name, name) for name in files]
 
 
-def test_a_file_at_the_top_is_not_one_of_a_folder() -> None:
-    """A Makefile in a folder that the tree lacks is not that of the tree."""
-    said = refused(["Makefile"], diff("a/more/Makefile", "b/more/Makefile"))
-    assert said == f"mail:7: changes more/Makefile, which is not in the tree ({BASE})"
+@pytest.mark.parametrize(
+    ("pair", "own"),
+    [
+        (("mm/c.c", "mm/c.c.new"), "mm/c.c"),
+        (("bad/mm/c.c", "bad/mm/c.c.new"), "mm/c.c"),
+        (("loop/mm/c.c", "loop/mm/c.c.new"), "mm/c.c"),
+        (("one/two/mm/c.c", "one/other/mm/c.c"), "mm/c.c"),
+        (("x/Makefile", "y/Makefile"), "Makefile"),
+    ],
+)
+def test_one_diff_may_have_more_or_less_before_its_names(pair: tuple[str, str], own: str) -> None:
+    others = [("a/mm/a.c", "b/mm/a.c"), ("bad/mm/b.c", "bad/mm/b.c"), ("x/mm/d.c", "x/mm/d.c")]
+    files = ["mm/a.c", "mm/b.c", "mm/c.c", "mm/d.c", "Makefile", "x/Makefile"]
+    assert opened(files, *others, pair)[-1] == (own, own)
 
 
-def test_a_new_file_is_below_a_folder_of_a_kernel() -> None:
-    made = diff(NULL, "one/two/mm/a.c", old=(0, 0), new=(1, 1))
-    assert names(opener([]).open([made])) == [(None, "mm/a.c")]
-    made = replace(made, after="b/lamps/a.c")
-    assert names(opener([]).open([made])) == [(None, "lamps/a.c")]
-    made = replace(made, after="x/linux/lamps/mm/a.c")
-    assert names(opener([]).open([made])) == [(None, "mm/a.c")]
+def test_names_too_short_to_be_stripped_do_not_end_the_search() -> None:
+    files = ["Makefile", "mm/a.c", "mm/b.c"]
+    pairs = ("Makefile.orig", "Makefile"), ("x/mm/a.c", "x/mm/a.c"), ("x/mm/b.c", "x/mm/b.c")
+    assert opened(files, *pairs) == [(name, name) for name in files]
+
+
+@pytest.mark.parametrize(
+    ("pair", "name"),
+    [
+        (("a/lamps/mm/b.c", "b/lamps/mm/b.c"), "lamps/mm/b.c"),
+        (("a/more/Makefile", "b/more/Makefile"), "more/Makefile"),
+        (("x/more/Makefile", "y/more/Makefile"), "more/Makefile"),
+    ],
+)
+def test_a_file_that_the_tree_lacks_is_not_one_of_another_folder(
+    pair: tuple[str, str], name: str
+) -> None:
+    others = diff("a/mm/a.c", "b/mm/a.c")
+    said = refused(["Makefile", "mm/a.c", "mm/b.c"], others, diff(*pair, line=20))
+    assert said == f"mail:20: changes {name}, which is not in the tree ({BASE})"
+
+
+@pytest.mark.parametrize("name", ["/home/ada/mm/a.c", "../../mm/a.c", "x/../../../mm/a.c"])
+def test_nothing_outside_of_the_tree_is_looked_for(name: str) -> None:
+    tree = Tree({"mm/a.c": "x\n"})
+    assert names(Opener(tree, Effort(), error).open([diff(name, f"{name}.new")])) == [
+        ("mm/a.c", "mm/a.c")
+    ]
+    assert not [asked for asked in tree.asked if asked.startswith("/") or ".." in asked]
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        (["one/two/mm/a.c"], ["mm/a.c"]),
+        (["a/lamps/mm/a.c"], ["lamps/mm/a.c"]),
+        (["b/lamps/mm/a.c"], ["lamps/mm/a.c"]),
+        (["x/linux/lamps/mm/a.c"], ["mm/a.c"]),
+        (["x/y/lib"], ["y/lib"]),  # lib is a file
+        # Most of the names are below a folder of a kernel.
+        (["mm/a.c", "fs/b.c", "x/mm/c.c"], ["mm/a.c", "fs/b.c", "x/mm/c.c"]),
+        # What is below linux* is the tree, and else below the first folder.
+        (["x/linux/mm/mm/a.c"], ["mm/mm/a.c"]),
+        (["mm/linux/fs/a.c", "mm/x/fs/b.c"], ["fs/a.c", "fs/b.c"]),
+        (["linux/mm/a.c", "x/linux/mm/b.c"], ["mm/a.c", "linux/mm/b.c"]),
+        (["fs/fs/linux.c"], ["fs/linux.c"]),
+    ],
+)
+def test_a_new_file_is_below_a_folder_of_a_kernel(made: list[str], found: list[str]) -> None:
+    diffs = [diff(NULL, name, old=(0, 0)) for name in made]
+    assert names(opener([]).open(diffs)) == [(None, name) for name in found]
+
+
+def test_where_a_new_file_is_does_not_depend_on_a_file_that_there_is() -> None:
+    diffs = [diff("old/mm/a.c", "new/mm/a.c"), diff(NULL, "new/lamps/mm/b.c", old=(0, 0))]
+    found = names(opener(["mm/a.c", "mm/b.c"]).open(diffs))
+    assert found == [("mm/a.c", "mm/a.c"), (None, "lamps/mm/b.c")]
+
+
+def test_the_lines_of_a_file_are_those_of_the_tree() -> None:
+    there, made = diff("a/mm/a.c", "b/mm/a.c"), diff(NULL, "b/mm/b.c", old=(0, 0))
+    found = opener({"mm/a.c": "one\ntwo\n"}).open([there, made])
+    assert [file.old.lines for file in found] == [("one", "two"), ()]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +250,10 @@ def test_names_in_gits_own_form_have_no_prefix() -> None:
         (diff("a/mm/a.c", NULL), f"deletes mm/a.c, which is not in the tree ({BASE})"),
         (diff(NULL, NULL), "a diff of no file (one of its two names is wrong)"),
         (diff("a/../../evil", "b/../../evil"), f"'a/../../evil' {OUT}"),
+        (diff("a/../../evil", "a/../../evil", old=(0, 0)), f"'a/../../evil' {OUT}"),
         (diff("/tmp/evil", "/tmp/evil"), f"'/tmp/evil' {OUT}"),
+        (diff("../lamps/a.c", "../lamps/a.c"), f"'../lamps/a.c' {OUT}"),
+        (diff(NULL, "x/mm/../../../etc/x"), f"'x/mm/../../../etc/x' {OUT}"),
         (diff("a/.git/config", "b/.git/config"), f"'a/.git/config' {OUT}"),
         (diff("a/mm/\x1b[1m.c", "b/mm/\x1b[1m.c"), f"'a/mm/\\x1b[1m.c' {OUT}"),
         (diff("a", "b"), f"'a' {OUT}"),
@@ -188,12 +265,17 @@ def test_names_in_gits_own_form_have_no_prefix() -> None:
             "bytes in one)",
         ),
         (
-            git("a/l", "b/l", "old mode 100644", "new mode 120000"),
-            "b/l is a symbolic link (only plain files can be patched: 100644 or 100755)",
+            git("a/l", "b/" + "l" * 300, "old mode 100644", "new mode 120000"),
+            f"b/{'l' * 198} is a symbolic link (only plain files can be patched: 100644 or 100755)",
         ),
         (
             git("a/l", NULL, "deleted file mode 160000 "),
             "a/l is a submodule (only plain files can be patched: 100644 or 100755)",
+        ),
+        (
+            git(NULL, "b/l", "new file mode 120000 mode 100644"),
+            "b/l: new file mode 120000 mode 100644 (only plain files can be patched: 100644 or "
+            "100755)",
         ),
         (
             git(NULL, "b/" + "l" * 300, f"new file mode {'1' * 30}"),
@@ -257,6 +339,7 @@ def test_a_file_is_changed_once_and_has_no_file_below_it() -> None:
         (["+one", "+2"], False),
         (["+one"], False),
         (["one", "+two"], True),
+        (["junk", "+one", "+two"], True),
     ],
 )
 def test_a_file_that_is_there_already(body: list[str], same: bool) -> None:
@@ -279,8 +362,10 @@ def test_a_file_that_is_there_already_with_entities_or_by_its_digest() -> None:
         said = refused(there, made)
         assert said.startswith(begin)
         assert ("same lines" in said) == (begin == same)
+    first = diff("a/mm/a.c", "b/mm/a.c", "+c", old=(0, 0))
+    assert "creates mm/a.c, which exists with other lines" in refused(there, first)
     # An empty file is not the same as any that is longer.
-    assert "exists with other lines" in refused({"mm/a.c": ""}, diff(NULL, "b/mm/a.c", "+c"))
+    assert "exists with other lines" in refused({"mm/a.c": ""}, replace(first, before=NULL))
 
 
 def test_the_search_for_names_is_limited() -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,24 @@ def test_what_a_cover_letter_states_is_written_into_the_first_patch(
     ]
 
 
+def test_the_first_patch_keeps_what_it_states_itself() -> None:
+    own, both = "prerequisite-patch-id: " + "1" * 40, f"base-commit: {'0' * 40}"
+    cover = mail_of("Text.", "", both, subject="[PATCH 0/2] lamps")
+    one = post("[PATCH 1/2] one", *change(5, "one()"), "", "-- ", own)
+    (first, _) = series(one, TWO, cover).patches
+    assert isinstance(first, Imported)
+    lines = first.data.decode().splitlines()
+    stated = [line for line in lines if re.match("X-Memnotify-(Base|Prerequisite)", line)]
+    assert [line.split()[1] for line in stated] == ["1" * 40, "0" * 40]
+
+
+def test_a_series_of_which_no_patch_is_in_the_series_file() -> None:
+    found = [replace(mail, place=("series", -1)) for mail in mails_of(ONE, Path("m1"))]
+    none = import_mails(found, read)
+    assert none.patches == ()
+    assert none.said == ("m1: “[PATCH 1/2] one” is not in the series file: left out",)
+
+
 def test_a_patch_changes_the_file_that_one_before_made() -> None:
     more = ["--- a/mm/c.c", "+++ b/mm/c.c", "@@ -1 +1,2 @@", " int c;", "+int d;"]
     found = series(
@@ -197,6 +216,8 @@ def test_what_is_said_of_a_mail() -> None:
     stat = [" mm/a.c | 1 +", " mm/z.c | 2 ++", " 2 files changed, 3 insertions(+)", ""]
     found = series(post("[PATCH] one", *stat, *change(5, "one()")))
     said = "m1: the mail's diffstat names mm/z.c, for which it has no diff"
+    assert found.said == (said,)
+    found = series(post("[PATCH 1/2] one", *stat, *change(5, "one()")), TWO)
     assert found.said == (said,)
 
 
@@ -262,10 +283,9 @@ def test_mails_take_the_places_of_patches_with_their_numbers(tmp_path: Path) -> 
     assert names(series(*mails, beside=(old[0],))) == [
         *("0001-a.patch", "0002-m2.patch", "0003-m3.patch", "0006-m6.patch")
     ]
-    kept = (old[0], old[1])
-    assert names(series(*mails[:2], beside=kept)) == [
-        *("0001-a.patch", "0002-m2.patch", "0003-c.patch", "0006-m6.patch")
-    ]
+    found = series(*mails[:2], beside=(old[0], old[1]))
+    assert names(found) == ["0001-a.patch", "0002-m2.patch", "0003-c.patch", "0006-m6.patch"]
+    assert found.said == ("missing: 4/6, 5/6",)
     replaced = Patch(path=tmp_path / "0002-b.patch", sha256="")
     other = (replaced, *beside(tmp_path, "last.patch"))
     assert names(series(mails[1], beside=other)) == ["0002-m2.patch", "last.patch"]
@@ -288,6 +308,9 @@ def test_the_programs_that_make_a_series_are_logged(tmp_path: Path) -> None:
         ["patch", "-p1"],
         ["git", "patch-id"],
     ]
+    import_in_order(mails, read, log=log)
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()[3:]]
+    assert [words[:2] for words in argv] == [["git", "apply"]]
 
 
 def test_a_mail_that_replaces_has_a_number(tmp_path: Path) -> None:
@@ -321,13 +344,20 @@ def test_one_of_two_revisions_is_chosen() -> None:
     ]
     for revision, name in ((1, "0001-one.patch"), (2, "0001-two.patch")):
         assert names(import_mails(mails, read, revision=revision)) == [name]
+    # A cover letter may state it.
+    cover = mail_of("Text.", subject="[PATCH v2 0/1] lamps")
+    mails = [mails[0], *mails_of(cover, Path("m0"))]
+    assert names(import_mails(mails, read, revision=2)) == ["0001-one.patch"]
 
 
-def test_questions_are_asked_about_the_patches_of_a_series() -> None:
+@pytest.mark.parametrize("restore", [import_in_order, import_mails])
+def test_questions_are_asked_about_the_patches_of_a_series(
+    restore: Callable[..., ImportedSeries],
+) -> None:
     files = {"mm/a.c": FileState(b"a();\nb();\n" * 9, 0o644)}
     hunk = ["--- a/mm/a.c", "+++ b/mm/a.c", "@@ -90,2 +90,3 @@", " a();", "+x();", " b();"]
     mails = mails_of(post("[PATCH] one", *hunk), Path("m1"))
-    (patch,) = import_mails(mails, files.get, choose=lambda question: 2).patches
+    (patch,) = restore(mails, files.get, choose=lambda question: 2).patches
     assert isinstance(patch, Imported)
     assert after(patch)["mm/a.c"].splitlines().index("x();") == 5
 

@@ -14,7 +14,7 @@ from memnotify.mailpatch.git_index import is_stated
 from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
-from memnotify.mailpatch.standing import end_of, standing, swapped
+from memnotify.mailpatch.standing import end_of, own_lines, standing, swapped
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.truncation import lines_lacking
 
@@ -43,9 +43,9 @@ class HunkInTree:
         The file has the patch then, and may take it once more; unless the index line says that it
         is the file without it.
         """
-        body = self.hunk.body[: end_of(self.hunk)]
         added, removed = (
-            [key(line.text[1:]) for line in body if line.text[:1] == sign] for sign in ("+", "-")
+            [key(line.text[1:]) for line in own_lines(self.hunk) if line.text[:1] == sign]
+            for sign in ("+", "-")
         )
         if self.file.before is None or not any(added) or added == removed:
             return False
@@ -58,13 +58,14 @@ class HunkInTree:
         the place in the header that tells, and whether the hunk would be put beside itself. If the
         hunk only removes lines, what surrounds them may be at many places: the header's tells.
         """
-        added = [key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")]
-        removed = any(line.text.startswith("-") for line in self.hunk.body)
+        body = own_lines(self.hunk)
+        added = [key(line.text[1:]) for line in body if line.text.startswith("+")]
+        removed = any(line.text.startswith("-") for line in body)
         if self.file.before is None:
             return Backward.NO
         if readings and not added:
             # It has been found elsewhere, such as the second of two equal copies.
-            context = [key(line.text) for line in self.hunk.body if line.text.startswith(" ")]
+            context = [key(line.text) for line in body if line.text.startswith(" ")]
             told = sum(map(bool, context)) >= CONTEXT
             return self._only_standing() if told else Backward.NO
         least = min((reading.cost for reading in readings), default=None)
@@ -116,7 +117,7 @@ class HunkInTree:
 
         Those are where it was found, and, `anywhere`, where its header says.
         """
-        words = {key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")}
+        words = {key(line.text[1:]) for line in own_lines(self.hunk) if line.text.startswith("+")}
         size = self.hunk.new_count + CONTEXT
         starts = [reading.start for reading in readings]
         return any(

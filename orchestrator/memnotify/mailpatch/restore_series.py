@@ -170,8 +170,8 @@ class _Thread:
         above = [term for mail in covers for term in terms_of(mail)]
         terms = {number: terms_of(post.mail) for number, post in posts.items()}
         headers = {number: written(terms[number], post.mail) for number, post in posts.items()}
-        first = min(posts, default=0)
-        if first in posts:
+        if posts:
+            first = min(posts)
             own = [term for term in above if term not in terms[first]]
             headers[first] += written(own, posts[first].mail)
             headers[first] += [f"{PROVENANCE}Newest: v{newest[0]}"] if newest else []
