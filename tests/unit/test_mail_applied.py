@@ -27,6 +27,7 @@ def hunk(
     old: tuple[int, int],
     new: tuple[int, int],
     last: bool = True,
+    section: str = "",
 ) -> RawHunk:
     """Return a hunk; `old` and `new` are a start and a count."""
     return RawHunk(
@@ -35,7 +36,7 @@ def hunk(
         old_count=old[1],
         new_start=new[0],
         new_count=new[1],
-        section="",
+        section=section,
         body=tuple(Line(number=5 + at, text=text) for at, text in enumerate(body)),
         last=last,
     )
@@ -137,6 +138,9 @@ REPLACED = [" line(9);", "-old();", "+new();", " line(10);"]
 REPLACED_BY_BLANK = [" line(9);", "-old();", "+", " line(10);"]
 BARE = [line.lstrip(" ") for line in MARKED]
 UNMARKED_BLANK = [*LINES[:3], "+", *LINES[3:6]]
+ABC = [" a", "+b", " c"]
+APART = [f"apart({n});" for n in range(40)]
+LOST_BLANK = [" a", "+n", " c"]
 FAR = [*LINES[9:11], "new();", "more();", *LINES[11:13], *LINES[13:], "apart();"]
 
 CASES = {
@@ -156,6 +160,11 @@ CASES = {
         with_new(),
         APPLIED,
     ),
+    "a single letter, elsewhere": (
+        counted([" line(9);", "+x", " line(10);"], 3),
+        with_new("x", at=10),
+        APPLIED,
+    ),
     "half of it is there": (counted(MARKED, 10), with_new("new();"), NO),
     "a line of context is lost, and it is there": (
         hunk(MARKED[1:], old=(10, 4), new=(10, 6)),
@@ -164,6 +173,41 @@ CASES = {
     ),
     "an added line is lost": (
         hunk([*MARKED[:3], *MARKED[4:]], old=(10, 4), new=(10, 6)),
+        LINES,
+        NO,
+    ),
+    "an added line is lost, and the other is there, elsewhere": (
+        hunk([*MARKED[:3], *MARKED[4:]], old=(10, 4), new=(10, 6)),
+        [*LINES, "apart();", *LINES[9:11], "new();", *LINES[11:13]],
+        LACKS,
+    ),
+    "a blank line is lost, and it is there": (
+        hunk(LOST_BLANK, old=(1, 3), new=(1, 4)),
+        ["a", "n", "", "c", *LINES, "a", "", "c"],
+        APPLIED,
+    ),
+    "a line is lost, and may be a blank one": (
+        hunk(LOST_BLANK, old=(1, 3), new=(1, 4)),
+        ["a", "", "c", "apart();", "a", "n", "c"],
+        LACKS,
+    ),
+    "a line seems to be lost, as another begins with a -": (
+        hunk(["- item", "+new();", "end();"], old=(1, 2), new=(1, 3)),
+        ["- item", "end();", "apart();", "new();", "end();"],
+        NO,
+    ),
+    "there is a line more below it": (
+        hunk([*BARE, "junk();"], old=(10, 4), new=(10, 6)),
+        with_new(),
+        NO,
+    ),
+    "it is sound, and the tree has a blank line more": (
+        counted([" a", "+n", " c"], 1),
+        ["a", "n", "", "c"],
+        NO,
+    ),
+    "a removed line would go on with an added one": (
+        hunk(["line(9);", f"-{'x' * 75}", "+new();", "line(10);"], old=(10, 3), new=(10, 2)),
         LINES,
         NO,
     ),
@@ -199,6 +243,11 @@ CASES = {
         with_new("", at=10),
         NO,
     ),
+    "a blank line for a removed one in an unmarked hunk": (
+        hunk(["line(0);", "line(1);", "-old();", "+", "line(2);"], old=(1, 4), new=(1, 4)),
+        [*with_new("", at=2)[:4], "apart();", "line(0);", "line(1);", "old();", "", "line(2);"],
+        NO,
+    ),
     "an unmarked hunk of a blank line that is there": (
         hunk(UNMARKED_BLANK, old=(1, 6), new=(1, 7)),
         with_new("", at=3),
@@ -221,6 +270,29 @@ CASES = {
         NO,
     ),
     "it fits, and is there far above": (counted(MARKED, 10), [*FAR, *LINES], NO),
+    "it fits far below, and is there where its header says": (
+        hunk(BARE, old=(10, 4), new=(10, 6)),
+        [*with_new(), *APART, *LINES],
+        APPLIED,
+    ),
+    "it fits far below, and is there elsewhere": (
+        hunk(BARE, old=(50, 4), new=(50, 6)),
+        [*with_new(), *APART, *LINES],
+        NO,
+    ),
+    "it would be put below itself": (counted(ABC, 10), ["a", "b", "c", "a", "c"], APPLIED),
+    "it would be put above itself": (counted(ABC, 10), ["a", "c", "a", "b", "c"], APPLIED),
+    "there is a line between it and itself": (
+        counted(ABC, 10),
+        ["a", "c", "apart();", "a", "b", "c"],
+        NO,
+    ),
+    "it is there at the top": (counted(["+n", " a", " b"], 10), ["n", "a", "b"], APPLIED),
+    "it needs no lines of the tree": (
+        hunk(["+new();"], old=(5, 0), new=(6, 1)),
+        with_new("new();", at=8),
+        NO,
+    ),
     "replaced": (counted(REPLACED, 10), with_new("new();", at=10), APPLIED),
     "replaced, elsewhere": (counted(REPLACED, 3), with_new("new();", at=10), APPLIED),
     "replaced, and not in a copy below": (
@@ -240,3 +312,10 @@ CASES = {
 @pytest.mark.parametrize(("given", "tree", "said"), CASES.values(), ids=CASES)
 def test_whether_a_tree_has_a_hunk(given: RawHunk, tree: list[str], said: Backward) -> None:
     assert backward(given, tree) is said
+
+
+@pytest.mark.parametrize(("width", "said"), [(80, NO), (60, APPLIED)])
+def test_a_word_that_had_room_is_no_rest_of_a_header(width: int, said: Backward) -> None:
+    section = "static int lamps(int in_the_hall, int"
+    given = hunk(["more)", *BARE], old=(10, 4), new=(10, 6), section=section)
+    assert in_tree(given, with_new(), width=width).backward([]) is said

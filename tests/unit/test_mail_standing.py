@@ -194,6 +194,7 @@ SIGNED = [*BODY, "-- ", "2.1"]
         (hunk(["one", "two", "___"], 3, 3), ["one", "two", "___"]),
         (hunk(["one", "-----", "two"], 3, 3), ["one"]),
         (hunk(["-----"], 3, 3), []),
+        (hunk(["_____", "lamps"], 3, 3), []),
         (hunk([], 3, 3), []),
         (replace(hunk(SIGNED, 4, 5), last=False), SIGNED),
         (replace(hunk(SIGNED), last=False), BODY),

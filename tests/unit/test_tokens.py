@@ -73,6 +73,7 @@ def test_a_line_that_has_no_blank_is_found_again_if_it_is_masked() -> None:
     assert key("[email protected]") == key("ada@example.org")
     assert key("lamps <ada at example.org>") == key("lamps  <ada  at  example.org>")
     assert key("ada\u200b@example.org \u00a0x") == key("ada@example.org x")
+    assert key("a\u00a0b") == key("a b") == "ab"
     # It is masked only as a whole.
     assert key("ada at home") == "adaathome"
 
@@ -104,6 +105,7 @@ def test_lines_of_c_are_read_together() -> None:
 def test_code_without_its_comments_and_strings() -> None:
     assert code_of("x(\"a(\", 'b', y); /* ( */ z // (") == "x( ,  , y);   z  "
     assert code_of("it's") == "it's"
+    assert code_of("X = MAX;") == "X = MAX;"
 
 
 def test_the_kind_of_a_file_is_in_its_name() -> None:
@@ -120,6 +122,7 @@ def test_the_kind_of_a_file_is_in_its_name() -> None:
 def test_where_a_piece_of_c_ends() -> None:
     assert in_string('printk("a %d')
     assert in_string('printk("a", u8"b\\"')
+    assert all(in_string(f'{prefix}"a') for prefix in "uUL")
     assert not in_string('printk("a \\" b");')
     assert not in_string('printk("a"')
     assert not in_string("")
@@ -128,6 +131,7 @@ def test_where_a_piece_of_c_ends() -> None:
     assert not in_comment(" */ x; /* c */", True)
     assert in_comment(" */ x; /* c", True)
     assert not in_comment("*/", True)
+    assert in_comment('*/ f("*/"); /* b', True)
     assert not in_comment('"/*"', False)
     assert not in_comment("x; // a", False)
     assert not in_comment("x;", False)

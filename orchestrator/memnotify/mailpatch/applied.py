@@ -73,7 +73,7 @@ class HunkInTree:
         if not any(added) and (removed or not added or not least):
             return self._only_standing()
         counted = any(reading.counted for reading in readings)
-        if counted and not self._is_near(readings, anywhere=bool(least)):
+        if counted and not self._is_near(readings):
             return self._only_standing()
         found = self._found(self._start)
         found += [back for reading in readings for back in self._found(reading.start)]
@@ -112,17 +112,16 @@ class HunkInTree:
             effort=self.effort,
         )
 
-    def _is_near(self, readings: Sequence[Reading], *, anywhere: bool) -> bool:
+    def _is_near(self, readings: Sequence[Reading]) -> bool:
         """Return whether a file has the added lines of a hunk near a place where it may be.
 
-        Those are where it was found, and, `anywhere`, where its header says.
+        Those are where it was found, and where its header says.
         """
         words = {key(line.text[1:]) for line in own_lines(self.hunk) if line.text.startswith("+")}
         size = self.hunk.new_count + CONTEXT
-        starts = [reading.start for reading in readings]
         return any(
             words.issubset(self.index.keys[max(0, start - size) : start + 2 * size])
-            for start in ([*starts, self._start] if anywhere else starts)
+            for start in (*(reading.start for reading in readings), self._start)
         )
 
     def _undoes(self, back: Reading) -> bool:

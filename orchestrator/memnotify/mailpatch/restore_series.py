@@ -247,7 +247,7 @@ def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]
     Raises InputError if a patch without a number is to replace another: it is not known which.
     """
     numbered = {post.number: post for post in posts if post.total}
-    after = max((post.total for post in posts), default=0)
+    after = max([0, *(post.total for post in posts)])
     for at, post in enumerate((post for post in posts if not post.total), after + 1):
         if beside:
             raise InputError(
