@@ -362,6 +362,16 @@ def test_questions_are_asked_about_the_patches_of_a_series(
     assert after(patch)["mm/a.c"].splitlines().index("x();") == 5
 
 
+def test_a_mail_is_read_as_it_states_where_only_that_fits_the_tree() -> None:
+    lines = change(5, "one()")
+    (stated,) = mails_of(post("[PATCH] one", *lines), Path("m1"))
+    other = [line.replace("line", "other") for line in lines]
+    (decoded,) = mails_of(post("[PATCH] one", *other), Path("m1"))
+    (patch,) = import_mails([replace(decoded, stated=stated)], read).patches
+    assert isinstance(patch, Imported)
+    assert "\n \tline(5);\n" in patch.data.decode()
+
+
 def test_mails_in_a_known_order() -> None:
     answer = post("Re: [PATCH 2/2] two", *change(6, "two()"))
     mails = [*mails_of(answer, Path("m2")), *mails_of(ONE, Path("m1"))]
