@@ -192,7 +192,7 @@ CASES = {
         LACKS,
     ),
     "a line seems to be lost, as another begins with a -": (
-        hunk(["- item", "+new();", "end();"], old=(1, 2), new=(1, 3)),
+        hunk(["- item", "+new();", " end();"], old=(1, 2), new=(1, 3)),
         ["- item", "end();", "apart();", "new();", "end();"],
         NO,
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from memnotify.commands import CommandLog
 from memnotify.errors import InputError
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.mail import mails_of
 from memnotify.mailpatch.restore_series import (
     Imported,
@@ -248,6 +249,13 @@ def test_addresses_that_an_archive_has_masked_are_said() -> None:
     ]
 
 
+def test_a_mail_without_a_sender_has_no_masked_address() -> None:
+    mail = post("[PATCH] one", *change(5, "one()")).replace(b"From: Ada <ada@example.org>\n", b"")
+    (patch,) = series(mail).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == []
+
+
 def test_an_encoding_that_was_undone_is_said_and_one_that_may_be_none() -> None:
     head = b"From: Ada <ada@example.org>\nSubject: [PATCH] one\nContent-Transfer-Encoding: "
     text = "\n".join(["Text =3D.", "---", *change(5, "a = b"), ""])
@@ -308,9 +316,30 @@ def test_the_programs_that_make_a_series_are_logged(tmp_path: Path) -> None:
         ["patch", "-p1"],
         ["git", "patch-id"],
     ]
-    import_in_order(mails, read, log=log)
+    # A date of an odd form is read with git.
+    odd = post("[PATCH] one", *change(5, "one()")).replace(b"Tue, 15 Jan 2008", b"2008-01-15")
+    import_in_order(mails_of(odd, Path("m")), read, log=log)
     argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()[3:]]
-    assert [words[:2] for words in argv] == [["git", "apply"]]
+    assert [words[:2] for words in argv] == [["git", "apply"], ["git", "var"]]
+
+
+def test_the_work_is_limited_for_a_series_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for steps, fits in ((10_000, True), (20, False)):
+        monkeypatch.setattr(Effort, "of", lambda mails, left=steps: Effort(left))
+        if fits:
+            assert len(series(ONE, TWO).patches) == 2
+        else:
+            with pytest.raises(InputError, match="it can be read in too many ways"):
+                series(ONE, TWO)
+
+
+def test_the_program_that_indents_lines_is_logged(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    bare = [line.replace("\t", "") for line in change(5, "one()")]
+    import_mails(mails_of(post("[PATCH] one", *bare), Path("m")), read, log=log)
+    assert log.path is not None
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()]
+    assert [Path(words[0]).name for words in argv] == ["clang-format", "git"]
 
 
 def test_a_mail_that_replaces_has_a_number(tmp_path: Path) -> None:
