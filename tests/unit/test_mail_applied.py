@@ -42,11 +42,11 @@ def hunk(
     )
 
 
-def counted(body: Sequence[str], start: int, moved: int = 0, **options: bool) -> RawHunk:
+def counted(body: Sequence[str], start: int, moved: int = 0) -> RawHunk:
     """Return a hunk that begins at a line, with the counts of its markers."""
     olds = sum(not line.startswith("+") for line in body)
     news = sum(not line.startswith("-") for line in body)
-    return hunk(body, old=(start, olds), new=(start + moved, news), **options)
+    return hunk(body, old=(start, olds), new=(start + moved, news))
 
 
 def in_tree(
