@@ -142,6 +142,14 @@ REFUSED = {
         hunk(10, line(9), "-        line(10);", line(10, "+"), line(11)),
         f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
     ),
+    "applied, above a signature": (
+        [*hunk(10, *ABOVE, line(11, "+"), line(12)), "", "-- ", "2.1"],
+        f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
+    ),
+    "removed already, above a signature": (
+        [*hunk(10, *ABOVE, "-\tother();", *BELOW), "-- ", "2.1"],
+        f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
+    ),
     "removed already": (
         hunk(10, *ABOVE, "-\tother();", *BELOW),
         f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from memnotify.commands import CommandLog
 from memnotify.errors import InputError
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.mail import mails_of
 from memnotify.mailpatch.restore_series import (
     Imported,
@@ -85,9 +88,9 @@ QUOTED_BINARY = "> Binary files a/x and b/x differ"
 
 
 def test_an_answer_to_what_cannot_be_restored_is_left_out() -> None:
-    found = series(ONE, TWO, post("Re: [PATCH 1/2] one", QUOTED_BINARY))
+    found = series(ONE, post("Re: [PATCH 1/2] one", QUOTED_BINARY), TWO)
     assert names(found) == ["0001-one.patch", "0002-two.patch"]
-    assert found.said == ("no diff in “Re: [PATCH 1/2] one” (m3): left out",)
+    assert found.said == ("no diff in “Re: [PATCH 1/2] one” (m2): left out",)
     own = post("Re: [PATCH 1/2] one", QUOTED_BINARY, "diff --git a/x b/x")
     for third in (own, post("[PATCH 0/2] none", QUOTED_BINARY)):
         with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
@@ -136,6 +139,24 @@ def test_what_a_cover_letter_states_is_written_into_the_first_patch(
     ]
 
 
+def test_the_first_patch_keeps_what_it_states_itself() -> None:
+    own, both = "prerequisite-patch-id: " + "1" * 40, f"base-commit: {'0' * 40}"
+    cover = mail_of("Text.", "", both, subject="[PATCH 0/2] lamps")
+    one = post("[PATCH 1/2] one", *change(5, "one()"), "", "-- ", own)
+    (first, _) = series(one, TWO, cover).patches
+    assert isinstance(first, Imported)
+    lines = first.data.decode().splitlines()
+    stated = [line for line in lines if re.match("X-Memnotify-(Base|Prerequisite)", line)]
+    assert [line.split()[1] for line in stated] == ["1" * 40, "0" * 40]
+
+
+def test_a_series_of_which_no_patch_is_in_the_series_file() -> None:
+    found = [replace(mail, place=("series", -1)) for mail in mails_of(ONE, Path("m1"))]
+    none = import_mails(found, read)
+    assert none.patches == ()
+    assert none.said == ("m1: “[PATCH 1/2] one” is not in the series file: left out",)
+
+
 def test_a_patch_changes_the_file_that_one_before_made() -> None:
     more = ["--- a/mm/c.c", "+++ b/mm/c.c", "@@ -1 +1,2 @@", " int c;", "+int d;"]
     found = series(
@@ -160,9 +181,9 @@ def test_a_file_that_was_renamed_is_gone_and_one_that_was_copied_is_not() -> Non
 
 
 def test_names_that_patches_have_made_impossible() -> None:
-    file, below = creates("a", "x"), creates("a/b", "x")
+    file, below = creates("a", "x"), creates("a/b/c", "x")
     for first, second, what, name in (
-        (file, below, "a is a file", "a/b"),
+        (file, below, "a is a file", "a/b/c"),
         (below, file, "a is a folder", "a"),
     ):
         mails = post("[PATCH 1/2] one", *first), post("[PATCH 2/2] two", *second)
@@ -197,6 +218,8 @@ def test_what_is_said_of_a_mail() -> None:
     found = series(post("[PATCH] one", *stat, *change(5, "one()")))
     said = "m1: the mail's diffstat names mm/z.c, for which it has no diff"
     assert found.said == (said,)
+    found = series(post("[PATCH 1/2] one", *stat, *change(5, "one()")), TWO)
+    assert found.said == (said,)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +247,13 @@ def test_addresses_that_an_archive_has_masked_are_said() -> None:
     assert repairs(patch) == [
         ("MASKED", "", None, f"{name}@xxxxxxxxxxx", True) for name in ("ada", "lux")
     ]
+
+
+def test_a_mail_without_a_sender_has_no_masked_address() -> None:
+    mail = post("[PATCH] one", *change(5, "one()")).replace(b"From: Ada <ada@example.org>\n", b"")
+    (patch,) = series(mail).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == []
 
 
 def test_an_encoding_that_was_undone_is_said_and_one_that_may_be_none() -> None:
@@ -261,10 +291,9 @@ def test_mails_take_the_places_of_patches_with_their_numbers(tmp_path: Path) -> 
     assert names(series(*mails, beside=(old[0],))) == [
         *("0001-a.patch", "0002-m2.patch", "0003-m3.patch", "0006-m6.patch")
     ]
-    kept = (old[0], old[1])
-    assert names(series(*mails[:2], beside=kept)) == [
-        *("0001-a.patch", "0002-m2.patch", "0003-c.patch", "0006-m6.patch")
-    ]
+    found = series(*mails[:2], beside=(old[0], old[1]))
+    assert names(found) == ["0001-a.patch", "0002-m2.patch", "0003-c.patch", "0006-m6.patch"]
+    assert found.said == ("missing: 4/6, 5/6",)
     replaced = Patch(path=tmp_path / "0002-b.patch", sha256="")
     other = (replaced, *beside(tmp_path, "last.patch"))
     assert names(series(mails[1], beside=other)) == ["0002-m2.patch", "last.patch"]
@@ -287,6 +316,30 @@ def test_the_programs_that_make_a_series_are_logged(tmp_path: Path) -> None:
         ["patch", "-p1"],
         ["git", "patch-id"],
     ]
+    # A date of an odd form is read with git.
+    odd = post("[PATCH] one", *change(5, "one()")).replace(b"Tue, 15 Jan 2008", b"2008-01-15")
+    import_in_order(mails_of(odd, Path("m")), read, log=log)
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()[3:]]
+    assert [words[:2] for words in argv] == [["git", "apply"], ["git", "var"]]
+
+
+def test_the_work_is_limited_for_a_series_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for steps, fits in ((10_000, True), (20, False)):
+        monkeypatch.setattr(Effort, "of", lambda mails, left=steps: Effort(left))
+        if fits:
+            assert len(series(ONE, TWO).patches) == 2
+        else:
+            with pytest.raises(InputError, match="it can be read in too many ways"):
+                series(ONE, TWO)
+
+
+def test_the_program_that_indents_lines_is_logged(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    bare = [line.replace("\t", "") for line in change(5, "one()")]
+    import_mails(mails_of(post("[PATCH] one", *bare), Path("m")), read, log=log)
+    assert log.path is not None
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()]
+    assert [Path(words[0]).name for words in argv] == ["clang-format", "git"]
 
 
 def test_a_mail_that_replaces_has_a_number(tmp_path: Path) -> None:
@@ -320,15 +373,32 @@ def test_one_of_two_revisions_is_chosen() -> None:
     ]
     for revision, name in ((1, "0001-one.patch"), (2, "0001-two.patch")):
         assert names(import_mails(mails, read, revision=revision)) == [name]
+    # A cover letter may state it.
+    cover = mail_of("Text.", subject="[PATCH v2 0/1] lamps")
+    mails = [mails[0], *mails_of(cover, Path("m0"))]
+    assert names(import_mails(mails, read, revision=2)) == ["0001-one.patch"]
 
 
-def test_questions_are_asked_about_the_patches_of_a_series() -> None:
+@pytest.mark.parametrize("restore", [import_in_order, import_mails])
+def test_questions_are_asked_about_the_patches_of_a_series(
+    restore: Callable[..., ImportedSeries],
+) -> None:
     files = {"mm/a.c": FileState(b"a();\nb();\n" * 9, 0o644)}
     hunk = ["--- a/mm/a.c", "+++ b/mm/a.c", "@@ -90,2 +90,3 @@", " a();", "+x();", " b();"]
     mails = mails_of(post("[PATCH] one", *hunk), Path("m1"))
-    (patch,) = import_mails(mails, files.get, choose=lambda question: 2).patches
+    (patch,) = restore(mails, files.get, choose=lambda question: 2).patches
     assert isinstance(patch, Imported)
     assert after(patch)["mm/a.c"].splitlines().index("x();") == 5
+
+
+def test_a_mail_is_read_as_it_states_where_only_that_fits_the_tree() -> None:
+    lines = change(5, "one()")
+    (stated,) = mails_of(post("[PATCH] one", *lines), Path("m1"))
+    other = [line.replace("line", "other") for line in lines]
+    (decoded,) = mails_of(post("[PATCH] one", *other), Path("m1"))
+    (patch,) = import_mails([replace(decoded, stated=stated)], read).patches
+    assert isinstance(patch, Imported)
+    assert "\n \tline(5);\n" in patch.data.decode()
 
 
 def test_mails_in_a_known_order() -> None:
@@ -341,11 +411,17 @@ def test_mails_in_a_known_order() -> None:
     with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
         binary = post("[PATCH] three", "Binary files a/x and b/x differ")
         import_in_order(mails_of(binary, Path("m3")), read)
-    fuzzy = change(5, "one()")
-    fuzzy[2:3] = ["@@ -4,3 +4,4 @@", " \tother();"]
-    (mail,) = mails_of(post("[PATCH] fuzzy", *fuzzy), Path("m4"))
-    with pytest.raises(InputError, match="--fuzz 1"):
-        import_in_order([mail], read)
-    assert names(import_in_order([mail], read, fuzz=1)) == ["0001-fuzzy.patch"]
     with pytest.raises(InputError, match=r"^m3: “cover” has no diff$"):
         import_in_order([*mails, *mails_of(mail_of("Text.", subject="cover"), Path("m3"))], read)
+
+
+@pytest.mark.parametrize("restore", [import_in_order, import_mails])
+def test_only_as_many_lines_may_be_missing_as_asked_for(
+    restore: Callable[..., ImportedSeries],
+) -> None:
+    fuzzy = change(5, "one()")
+    fuzzy[2:3] = ["@@ -4,3 +4,4 @@", " \tother();"]
+    mails = mails_of(post("[PATCH] fuzzy", *fuzzy), Path("m"))
+    with pytest.raises(InputError, match="--fuzz 1"):
+        restore(mails, read)
+    assert names(restore(mails, read, fuzz=1)) == ["0001-fuzzy.patch"]

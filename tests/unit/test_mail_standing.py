@@ -13,6 +13,7 @@ from memnotify.mailpatch.standing import (
     end_of,
     ends_clearly,
     is_whole,
+    own_lines,
     standing,
     swapped,
 )
@@ -174,6 +175,37 @@ def test_a_swapped_hunk_undoes_the_other() -> None:
         "",
         "\\ No newline",
     ]
+
+
+SIGNED = [*BODY, "-- ", "2.1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "own"),
+    [
+        (hunk(BODY), BODY),
+        (hunk(SIGNED), BODY),
+        (hunk([*BODY, "", *SIGNED[5:]]), BODY),
+        # The counts are wrong: a footer ends it, if there are no changes below.
+        (hunk(SIGNED, 4, 5), BODY),
+        (hunk([*BODY, "_____", "lamps"], 4, 5), BODY),
+        (hunk([*BODY, "---", "lamps", *SIGNED[5:]], 4, 5), [*BODY, "---", "lamps"]),
+        (hunk(["one", "---", "+2", "three"], 3, 3), ["one", "---", "+2", "three"]),
+        (hunk(["one", "two", "___"], 3, 3), ["one", "two", "___"]),
+        (hunk(["one", "-----", "two"], 3, 3), ["one"]),
+        (hunk(["-----"], 3, 3), []),
+        (hunk(["_____", "lamps"], 3, 3), []),
+        (hunk([], 3, 3), []),
+        (replace(hunk(SIGNED, 4, 5), last=False), SIGNED),
+        (replace(hunk(SIGNED), last=False), BODY),
+    ],
+)
+def test_a_signature_is_no_line_of_a_hunk(given: RawHunk, own: list[str]) -> None:
+    assert [line.text for line in own_lines(given)] == own
+    rest = [line.text for line in given.body[len(own) :]]
+    back = swapped(given)
+    assert [line.text for line in back.body[len(own) :]] == rest
+    assert swapped(back) == given
 
 
 def test_a_diff_above_the_end_of_a_message() -> None:

@@ -14,7 +14,7 @@ from memnotify.mailpatch.git_index import is_base
 from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
-from memnotify.mailpatch.standing import end_of, standing, swapped
+from memnotify.mailpatch.standing import end_of, own_lines, standing, swapped
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.truncation import lines_lacking
 
@@ -44,9 +44,9 @@ class HunkInTree:
         The file has the patch then, and may take it once more; unless the index line says that it
         is the file without it.
         """
-        body = self.hunk.body[: end_of(self.hunk)]
         added, removed = (
-            [key(line.text[1:]) for line in body if line.text[:1] == sign] for sign in ("+", "-")
+            [key(line.text[1:]) for line in own_lines(self.hunk) if line.text[:1] == sign]
+            for sign in ("+", "-")
         )
         if self.file.before is None or not any(added) or added == removed:
             return False
@@ -66,13 +66,14 @@ class HunkInTree:
         return found if found is Backward.LACKS or not is_base(self.file) else Backward.NO
 
     def _backward(self, readings: Sequence[Reading]) -> Backward:
-        added = [key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")]
-        removed = any(line.text.startswith("-") for line in self.hunk.body)
+        body = own_lines(self.hunk)
+        added = [key(line.text[1:]) for line in body if line.text.startswith("+")]
+        removed = any(line.text.startswith("-") for line in body)
         if readings and self._is_of_white_space():
             return self._by_white_space(readings[0])
         if readings and not added:
             # It has been found elsewhere, such as the second of two equal copies.
-            context = [key(line.text) for line in self.hunk.body if line.text.startswith(" ")]
+            context = [key(line.text) for line in body if line.text.startswith(" ")]
             told = sum(map(bool, context)) >= CONTEXT
             return self._only_standing() if told else Backward.NO
         least = min((reading.cost for reading in readings), default=None)
@@ -80,7 +81,7 @@ class HunkInTree:
         if not any(added) and (removed or not added or not least):
             return self._only_standing()
         counted = any(reading.counted for reading in readings)
-        if counted and not self._is_near(readings, anywhere=bool(least)):
+        if counted and not self._is_near(readings):
             return self._only_standing()
         found = self._found(self._start)
         found += [back for reading in readings for back in self._found(reading.start)]
@@ -136,17 +137,16 @@ class HunkInTree:
             effort=self.effort,
         )
 
-    def _is_near(self, readings: Sequence[Reading], *, anywhere: bool) -> bool:
+    def _is_near(self, readings: Sequence[Reading]) -> bool:
         """Return whether a file has the added lines of a hunk near a place where it may be.
 
-        Those are where it was found, and, `anywhere`, where its header says.
+        Those are where it was found, and where its header says.
         """
-        words = {key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")}
+        words = {key(line.text[1:]) for line in own_lines(self.hunk) if line.text.startswith("+")}
         size = self.hunk.new_count + CONTEXT
-        starts = [reading.start for reading in readings]
         return any(
             words.issubset(self.index.keys[max(0, start - size) : start + 2 * size])
-            for start in ([*starts, self._start] if anywhere else starts)
+            for start in (*(reading.start for reading in readings), self._start)
         )
 
     def _undoes(self, back: Reading) -> bool:

@@ -201,7 +201,7 @@ class Opener:
                 f"{does} {before}, which is not in the tree",
                 "is this the base that the patch is for?",
             )
-        if after not in (None, before) and self.read(after or "") is not None:
+        if after is not None and after != before and self.read(after) is not None:
             raise self.error(
                 diff.line,
                 f"makes {after} of {before}, but there is a {after}",

@@ -75,14 +75,13 @@ class _Overlay:
 
     def apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            state = None if change.before is None else self(change.before)
             copied = any(line.startswith("copy ") for line in change.extended)
             if change.before is not None and change.after != change.before and not copied:
                 self.files[change.before] = None
             if change.after is not None:
                 self.folders.update(_above(change.after))
-                mode = 0o644 if state is None else state.mode
-                self.files[change.after] = FileState(change.new.data(), mode)
+                # Patches are read against the text of files only, so any mode will do.
+                self.files[change.after] = FileState(change.new.data(), 0o644)
 
 
 def _above(name: str) -> list[str]:
@@ -171,8 +170,8 @@ class _Thread:
         above = [term for mail in covers for term in terms_of(mail)]
         terms = {number: terms_of(post.mail) for number, post in posts.items()}
         headers = {number: written(terms[number], post.mail) for number, post in posts.items()}
-        first = min(posts, default=0)
-        if first in posts:
+        if posts:
+            first = min(posts)
             own = [term for term in above if term not in terms[first]]
             headers[first] += written(own, posts[first].mail)
             headers[first] += [f"{PROVENANCE}Newest: v{newest[0]}"] if newest else []
@@ -248,7 +247,7 @@ def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]
     Raises InputError if a patch without a number is to replace another: it is not known which.
     """
     numbered = {post.number: post for post in posts if post.total}
-    after = max((post.total for post in posts), default=0)
+    after = max([0, *(post.total for post in posts)])
     for at, post in enumerate((post for post in posts if not post.total), after + 1):
         if beside:
             raise InputError(

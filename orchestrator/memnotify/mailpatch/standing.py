@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from memnotify.mailpatch.footers import footer_at
 from memnotify.mailpatch.line_index import FileIndex, letters
-from memnotify.mailpatch.raw import RawDiff, RawHunk
+from memnotify.mailpatch.raw import Line, RawDiff, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.wrapping import may_be_wrapped
@@ -104,13 +104,28 @@ def standing(
     )
 
 
+def own_lines(hunk: RawHunk) -> tuple[Line, ...]:
+    """Return the lines of a hunk without what is below it, such as a signature.
+
+    If it does not end where its header says, a footer ends it that has no changes below.
+    """
+    end = end_of(hunk)
+    if end is None and hunk.last:
+        signs = (at for at, line in enumerate(hunk.body) if line.text.startswith(("+", "-")))
+        below = range(max(signs, default=0), len(hunk.body))
+        end = next((at for at in below if footer_at(hunk.body, at)), None)
+    return hunk.body[:end]
+
+
 def swapped(hunk: RawHunk) -> RawHunk:
-    """Return the hunk that undoes a hunk."""
+    """Return the hunk that undoes a hunk. What is below it stays: a signature begins with a -."""
     sign = {"+": "-", "-": "+"}
+    own = own_lines(hunk)
     body = tuple(
         dataclasses.replace(line, text=sign.get(line.text[:1], line.text[:1]) + line.text[1:])
-        for line in hunk.body
+        for line in own
     )
+    body += hunk.body[len(own) :]
     return dataclasses.replace(
         hunk,
         old_start=hunk.new_start,

@@ -36,14 +36,14 @@ def in_order(
     if len(totals) > 1:
         one, other = list(totals.values())[:2]
         raise InputError(
-            f"“{one.mail.subject}” and “{other.mail.subject}” ({one.mail.source}) are of two "
+            f"“{other.mail.subject}” and “{one.mail.subject}” ({one.mail.source}) are of two "
             "series",
             file=other.mail.source,
             hint="import each by itself",
         )
     patches = [post for post in posts if not post.reply]
     for post in sorted(posts, key=_likeness, reverse=True):
-        known = by_number.get(post.number) if post.total else next(iter(patches), None)
+        known = by_number.get(post.number) if post.total else None
         # A reply to a cover letter, or to a patch that exists already, is not a missing patch.
         idle = bool(patches) and (not post.number or post.number in there or post.mixed)
         if post.reply and (known is not None or idle):
