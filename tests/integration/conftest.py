@@ -9,6 +9,7 @@ import pytest
 from memnotify.mailpatch import originals as on_file
 
 from tests.support.campaigns import Bench, Guests
+from tests.support.fleet_lab import FleetLab, share_environment
 from tests.support.posted import Post
 
 
@@ -47,3 +48,11 @@ def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
     made = Post(tmp_path)
     monkeypatch.setattr(on_file, "FILE", made.file)
     return made
+
+
+@pytest.fixture
+def fleet_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetLab:
+    """Return hosts that are folders, which use the packages of this environment."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    share_environment(monkeypatch, tmp_path)
+    return FleetLab(tmp_path)

@@ -7,32 +7,26 @@ import signal
 import socket
 import ssl
 import stat
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import invoke
-import paramiko
 import pytest
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.executors.protocol import Tls
 from memnotify.run.fleet.certificates import make_pairs
-from memnotify.run.fleet.check import check
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.for_run import fleet_for_run
-from memnotify.run.fleet.hosts import Host, load_hosts
-from memnotify.run.fleet.member import enter
-from memnotify.run.fleet.remote import _load_good_lines, connect, connect_anyway
+from memnotify.run.fleet.hosts import load_hosts
 from memnotify.run.fleet.scheduler import workers_of
 from memnotify.run.fleet.state import Fleet, Place
 from memnotify.run.fleet.status import status
 from memnotify.run.fleet.up import up
 from memnotify.store import Store
 
-from tests.support.fleet_lab import Done, FleetLab, LocalHost, share_environment
-from tests.support.processes import wait_for
+from tests.support.fleet_lab import FleetLab, share_environment
+from tests.support.processes import having
 
 
 @pytest.fixture(scope="module")
@@ -202,302 +196,12 @@ def test_what_is_up_is_not_made_again_but_used(
 def test_a_lost_worker_is_gone(lab: FleetLab, fleet: Fleet, place: Place) -> None:
     """Runs after the others: the fleet has one worker less then."""
     folder = next(member.folder.here for member in fleet.members if member.host.name == "two")
-    words = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline")]
-    mine = [path for path in words if folder.encode() in _read(path / "cmdline")]
+    mine = having(folder, "cmdline")
     assert mine
-    for path in mine:
-        os.kill(int(path.name), signal.SIGKILL)
+    for file in mine:
+        os.kill(int(file.parent.name), signal.SIGKILL)
     until = time.monotonic() + 30
     hosts = load_hosts(place.hosts)
     while status(fleet, place, hosts).hosts[1].state == "up" and time.monotonic() < until:
         time.sleep(0.2)
     assert [host.state for host in status(fleet, place, hosts).hosts] == ["up", "gone", "failed"]
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
-
-
-def marked(fleet: str) -> list[str]:
-    mark = f"MEMNOTIFY_FLEET={fleet}".encode()
-    return [str(file) for file in Path("/proc").glob("[0-9]*/environ") if mark in _read(file)]
-
-
-def test_a_fleet_for_a_run_leaves_nothing(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    own = FleetLab(tmp_path)
-    with fleet_for_run(own.load("a"), store=store, say=own.say, connect=own.connect) as cluster:
-        assert isinstance(cluster, Cluster) and cluster.hosts == 1
-        fleet = Place(tmp_path / "hosts.toml").read()
-        assert fleet is not None and marked(fleet.id) and own.files("a")
-    assert not fleet.process.runs() and not marked(fleet.id)
-    assert own.files("a") == []
-    assert list((tmp_path / "tmp").iterdir()) == []
-    assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
-
-
-def test_what_cannot_be_reached_any_more_is_kept_in_mind(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    own = FleetLab(tmp_path)
-    hosts = own.load("a")
-    fleet = up(hosts, store=store, say=own.say, connect=own.connect)
-    place = Place(hosts.file)
-    own.broken.add("a")
-    assert list(take_down(fleet, place, say=own.say, connect=own.connect)) == ["a"]
-    left = place.read()
-    assert left is not None and not left.process.runs() and own.files("a")
-    assert [file.name for file in place.folder.iterdir()] == ["fleet.json"]  # no keys
-    own.broken.clear()
-    assert not take_down(left, place, say=own.say, connect=own.connect)
-    assert place.read() is None and own.files("a") == [] and not marked(fleet.id)
-
-
-def test_hosts_that_are_gone_do_not_keep_others_from_a_new_fleet(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    own = FleetLab(tmp_path)
-    hosts = own.load("a", "b")
-    place = Place(hosts.file)
-    before = up(hosts, store=store, say=own.say, connect=own.connect)
-    own.broken.add("a")
-    os.kill(before.process.pid, signal.SIGKILL)
-    wait_for(lambda: not before.process.runs())
-    made = up(hosts, store=store, say=own.say, connect=own.connect)
-    assert [member.failure is None for member in made.members] == [False, True]
-    known = place.read()
-    assert known is not None and [(one.host.name, one.fleet) for one in known.left] == [
-        ("a", before.id)
-    ]
-    told = status(known, place, hosts)
-    assert [(one.name, one.folder) for one in told.left] == [("a", known.left[0].folder.here)]
-    own.broken.clear()
-    assert own.files("a")
-    assert not take_down(made, place, say=own.say, connect=own.connect)
-    assert own.files("a") == own.files("b") == [] and place.read() is None
-
-
-def test_down_says_what_is_left_until_the_host_is_back(
-    lab: FleetLab,
-    store: Store,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    own = FleetLab(tmp_path)
-    hosts = own.load("a")
-    place = Place(hosts.file)
-    first = up(hosts, store=store, say=own.say, connect=own.connect)
-    own.broken.add("a")
-    assert list(take_down(first, place, say=own.say, connect=own.connect)) == ["a"]
-    assert main(["fleet", "status", str(hosts.file)]) == 3
-    said = " ".join(capsys.readouterr().out.split())
-    assert "a left" in said and "the fleet is down, except for what is left" in said
-    own.broken.clear()
-    second = up(hosts, store=store, say=own.say, connect=own.connect)
-    assert second.left == () and "removing what an earlier fleet has left" in " ".join(own.said)
-    assert [name for name in own.files("a") if "/" in name and first.id in name] == []
-    assert not take_down(second, place, say=own.say, connect=own.connect)
-
-
-def test_down_goes_on_where_known_hosts_is_malformed(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    own = FleetLab(tmp_path)
-    hosts = own.load("a", "b")
-    fleet = up(hosts, store=store, say=own.say, connect=own.connect)
-
-    def malformed(host: Host) -> LocalHost:
-        raise InputError("ssh's configuration: line 3 is no key")
-
-    def only_a(host: Host) -> LocalHost:
-        return own.connect(host) if host.name == "a" else malformed(host)
-
-    monkeypatch.setattr("memnotify.run.fleet.down.connect_anyway", only_a)
-    place = Place(hosts.file)
-    assert list(take_down(fleet, place, say=own.say, connect=malformed)) == ["b"]
-    assert own.files("a") == [] and own.files("b") and not fleet.process.runs()
-    told = "ssh's configuration: line 3 is no key"
-    assert own.said[-2:] == [f"{told}; this line is passed over", f"b: {told}"]
-    left = place.read()
-    assert left is not None and not take_down(left, place, say=own.say, connect=own.connect)
-
-
-def test_what_check_finds_is_said_once(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = FleetLab(tmp_path)
-    own.broken |= {"a", "b"}
-    found = check(own.load("a", "b"), store=store, say=own.say, connect=own.connect)
-    assert [one.problems for one in found] == [["Name or service not known"]] * 2
-    assert own.said == []
-
-
-def test_an_interrupt_while_one_host_does_not_answer_leaves_nothing_on_the_others(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    own = FleetLab(tmp_path)
-
-    def silent(host: Host, remote: LocalHost, fleet: str) -> object:
-        if host.name != "silent":
-            return enter(host, remote, fleet)
-        wait_for(lambda: "there.py" in " ".join(own.files("a")))
-        os.kill(os.getpid(), signal.SIGINT)
-        wait_for(lambda: remote.closed)
-        raise EOFError("closed")
-
-    monkeypatch.setattr("memnotify.run.fleet.up.enter", silent)
-    with pytest.raises(KeyboardInterrupt):
-        up(own.load("a", "silent"), store=store, say=own.say, connect=own.connect)
-    assert own.files("a") == []
-
-
-def test_nothing_is_left_of_a_fleet_that_could_not_be_made(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    own = FleetLab(tmp_path)
-
-    def fails(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("memnotify.run.fleet.up.start_worker", fails)
-    with pytest.raises(KeyboardInterrupt):
-        up(own.load("a"), store=store, say=own.say, connect=own.connect)
-    assert own.files("a") == []
-    assert Place(tmp_path / "hosts.toml").read() is None
-
-
-@pytest.mark.parametrize(
-    ("said", "problem"),
-    [
-        ('#!/bin/sh\necho \'[[3, 9], "x86_64", "/x", null]\'\n', "is Python 3.9, and Python 3."),
-        ('#!/bin/sh\necho \'[[3, {minor}], "riscv64", "/x", null]\'\n', "it is riscv64, and "),
-        ("#!/bin/sh\necho hello\n", "python said 'hello'"),
-        ("#!/bin/sh\necho not today >&2\nexit 4\n", "python: not today"),
-    ],
-)
-def test_a_host_that_is_not_like_this_one_is_refused(
-    lab: FleetLab, store: Store, tmp_path: Path, said: str, problem: str
-) -> None:
-    python = tmp_path / "python"
-    python.write_text(said.format(minor=sys.version_info[1]))
-    python.chmod(0o755)
-    own = FleetLab(tmp_path)
-    file = tmp_path / "hosts.toml"
-    file.write_text(f'[[host]]\naddress = "a"\npython = "{python}"\n')
-    with pytest.raises(InfrastructureError, match=problem.replace(".", r"\.")):
-        up(load_hosts(file), store=store, say=own.say, connect=own.connect)
-    assert own.files("a") == []
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        paramiko.SSHException("lost"),
-        invoke.exceptions.CommandTimedOut(invoke.runners.Result(), timeout=1),
-        EOFError("lost"),
-    ],
-)
-def test_what_the_libraries_raise_is_the_hosts_failure(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def run(host: LocalHost, command: str, **_: object) -> Done:
-        raise error
-
-    monkeypatch.setattr(LocalHost, "run", run)
-    own = FleetLab(tmp_path)
-    with pytest.raises(InfrastructureError, match=r"^a: "):
-        up(own.load("a"), store=store, say=own.say, connect=own.connect)
-
-
-def test_a_bug_is_not_the_hosts_failure(
-    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def put(host: LocalHost, local: object, remote: str) -> None:
-        raise TypeError("a bug")
-
-    monkeypatch.setattr(LocalHost, "put", put)
-    own = FleetLab(tmp_path)
-    with pytest.raises(TypeError, match="a bug"):
-        up(own.load("a"), store=store, say=own.say, connect=own.connect)
-    assert own.files("a") == []
-
-
-def test_a_malformed_ssh_configuration_is_bad_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    (home / ".ssh" / "config").write_text("nonsense\n")
-    big = Host(name="big", address="big")
-    with pytest.raises(InputError, match="ssh's configuration, for big: Unparsable line nonsense"):
-        connect(big)
-    (home / ".ssh" / "config").write_text("")
-    key = paramiko.ECDSAKey.generate()
-    good = f"small {key.get_name()} {key.get_base64()}"
-    lines = ["# comment", "big ssh-ed25519 A", "half a line", good]
-    (home / ".ssh" / "known_hosts").write_text("\n".join(lines))
-    said = "for big: known_hosts has a line that is not a key: 'big ssh-ed25519 A'"
-    with pytest.raises(InputError, match=said):
-        connect(big)
-    client = paramiko.SSHClient()
-    _load_good_lines(client)
-    assert client._system_host_keys.keys() == ["small"]
-    assert connect_anyway(big)
-    (home / ".ssh" / "known_hosts").unlink()
-    assert connect_anyway(big)
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "said"),
-    [
-        (["fleet", "status", "HOSTS"], 2, "hosts.toml: no fleet of these hosts is up"),
-        (["fleet", "down", "HOSTS"], 0, "no fleet of these hosts is up"),
-        (
-            ["run", "TOML", "--fleet", "HOSTS", "--plan"],
-            2,
-            "--plan cannot be combined with --fleet",
-        ),
-        (
-            ["run", "TOML", "--fleet", "HOSTS", "--prepare", "kernels"],
-            2,
-            "--prepare cannot be combined with --fleet",
-        ),
-        (["run", "TOML", "--tag", "big"], 2, "--tag needs --fleet or --scheduler"),
-        (["run", "TOML", "--jobqueue", "slurm:2", "--tag", "big"], 2, "--tag needs --fleet or"),
-        (
-            ["run", "TOML", "--fleet", "HOSTS", "--scheduler", "tls://a:1"],
-            2,
-            "--scheduler cannot be combined with --fleet",
-        ),
-    ],
-)
-def test_commands_without_a_fleet(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    status: int,
-    said: str,
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    hosts = FleetLab(tmp_path).file("a")
-    names = {"HOSTS": str(hosts), "TOML": "campaigns/demo.toml"}
-    assert main([names.get(word, word) for word in words]) == status
-    err = capsys.readouterr().err
-    assert said in err and err.count("\n") == 1

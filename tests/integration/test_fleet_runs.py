@@ -17,9 +17,9 @@ from memnotify.run.fleet.up import up
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
-from tests.support.fleet_lab import FleetLab, share_environment
+from tests.support.fleet_lab import FleetLab
 from tests.support.lab import meanwhile
-from tests.support.processes import wait_for
+from tests.support.processes import having, wait_for
 
 
 class Campaign(ClusterLab):
@@ -32,10 +32,9 @@ class Campaign(ClusterLab):
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetLab:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    share_environment(monkeypatch, tmp_path)
-    return FleetLab(tmp_path, notes=tmp_path / "notes")
+def lab(fleet_lab: FleetLab) -> FleetLab:
+    fleet_lab.notes = fleet_lab.folder / "notes"
+    return fleet_lab
 
 
 @pytest.fixture
@@ -58,12 +57,9 @@ def fleet(lab: FleetLab, campaign: Campaign) -> Iterator[Fleet]:
 def kill_worker(folder: str) -> None:
     """Kill the worker of a host, but not what keeps it: as if it had been cut off."""
     killed = 0
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = file.read_bytes()
-        except OSError:
-            continue
-        if folder.encode() in words and b"there.py" not in words:
+    keepers = having("there.py", "cmdline")
+    for file in having(folder, "cmdline"):
+        if file not in keepers:
             os.kill(int(file.parent.name), signal.SIGKILL)
             killed += 1
     assert killed

@@ -21,3 +21,15 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+def having(word: str, what: str) -> list[Path]:
+    """Return the files /proc/PID/`what` (cmdline, environ) of processes that contain a word."""
+    return [file for file in Path("/proc").glob(f"[0-9]*/{what}") if word.encode() in _read(file)]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""

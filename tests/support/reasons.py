@@ -144,6 +144,20 @@ def _no_order(refusal: Refusal, match: re.Match[str]) -> Truth:
     return _truth(not _places(lines, hunk.old) and all(line in lines for line in hunk.old))
 
 
+def _was_damaged(refusal: Refusal, match: re.Match[str]) -> Truth:
+    """Return whether a file is the one that the patch was made from, and its mail not sound."""
+    state, old = refusal.read(match["file"]), refusal.original.before.get(match["file"])
+    same = state is not None and old is not None and state.data == old.data
+    return _truth(same and not refusal.made.sound)
+
+
+def _white_space(refusal: Refusal, match: re.Match[str]) -> Truth:
+    hunk = _hunk(refusal, match)
+    if hunk is None or refusal.has(*LOSSES):
+        return Truth.UNCHECKED
+    return _truth(hunk.old == hunk.new and not refusal.made.sound)
+
+
 def _no_fit(refusal: Refusal, match: re.Match[str]) -> Truth:
     return _truth(not refusal.fits or not refusal.made.sound)
 
@@ -250,6 +264,9 @@ def _unchecked(refusal: Refusal, match: re.Match[str]) -> Truth:
 
 _FILE = r"(?P<file>\S+?)"
 CHECKS: tuple[tuple[str, Check], ...] = (
+    (rf"{_HUNK} (?:does not fit|fits) {_FILE}(?:[:,]? .*)? \(by git's index line", _was_damaged),
+    (rf"deletes {_FILE}, which .*\(by git's index line", _was_damaged),
+    (rf"{_HUNK} changes only white space, and {_FILE} has neither", _white_space),
     (rf"{_HUNK} does not fit {_FILE}(?:, which .*)? \(it would with --fuzz (?P<fuzz>\d)\)", _would),
     (
         rf"{_HUNK} does not fit {_FILE}, which has no line (?P<q>['\"])(?P<line>.*?)(?P=q) \(",

@@ -15,6 +15,28 @@ from memnotify.series.apply import FileState
 NUMBERED = "".join(f"\tline({n});\n" for n in range(40))
 """A file of C of which each line says its number, from 0."""
 
+NAME = "mm/a.c"
+HEAD = ["Text.", "---", f"--- a/{NAME}", f"+++ b/{NAME}"]
+"""What is above the hunks of a mail that changes one file; the first hunk is its fifth line."""
+
+
+def line(number: int, mark: str = " ") -> str:
+    """Return a line of NUMBERED as a hunk has it."""
+    return f"{mark}\tline({number});"
+
+
+def hunk(start: int, *body: str, old: int = 0, new: int = 0, at: int | None = None) -> list[str]:
+    """Return a hunk; `old` and `new` are counts of its header, unless they are right."""
+    old_start = start if at is None else at
+    old = old or sum(text[:1] in " -" for text in body)
+    new = new or sum(text[:1] in " +" for text in body)
+    return [f"@@ -{old_start},{old} +{start},{new} @@", *body]
+
+
+def with_new(place: int = 11, text: str = "\tnew();") -> str:
+    """Return the numbered file with a line before one of its lines."""
+    return NUMBERED.replace(f"\tline({place});\n", f"{text}\n\tline({place});\n")
+
 
 def mail_of(*lines: str, subject: str = "[PATCH] lamps") -> bytes:
     head = ["From: Ada <ada@example.org>", "Date: Tue, 15 Jan 2008 10:00:29 +0900"]

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Lines, OpenFile
-from memnotify.mailpatch.git_index import confirmed, is_result, is_stated
+from memnotify.mailpatch.git_index import confirmed, is_base, is_result, is_stated
 from memnotify.mailpatch.raw import Line, RawDiff, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
 
@@ -85,6 +85,24 @@ def test_a_file_is_the_result_if_its_digest_is_that_of_the_new_file(
     blobs: tuple[str, str], before: str | None, after: str | None, result: bool
 ) -> None:
     assert is_result(opened([], blobs, before=before, after=after)) is result
+
+
+@pytest.mark.parametrize(
+    ("blobs", "before", "after", "base"),
+    [
+        ((digest(OLD)[:7], "1234567"), "f", "f", True),
+        ((digest(OLD)[:7], ""), "f", "f", True),
+        ((digest(OLD), "0000000"), "f", None, True),
+        (("1234567", digest(OLD)[:7]), "f", "f", False),
+        ((digest(OLD)[:7], digest(OLD)[:7]), "f", "f", False),
+        (("", "1234567"), "f", "f", False),
+        ((digest(b"")[:7], "1234567"), None, "f", False),
+    ],
+)
+def test_a_file_is_the_base_if_its_digest_is_that_of_the_old_file(
+    blobs: tuple[str, str], before: str | None, after: str | None, base: bool
+) -> None:
+    assert is_base(opened([], blobs, before=before, after=after)) is base
 
 
 ADDED = ['say("a b c", "d e");', "int two;"]

@@ -12,37 +12,27 @@ from memnotify.mailpatch.repairs import Question
 from memnotify.mailpatch.restore_patch import Restorer
 from memnotify.series.apply import FileState
 
-from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
+from tests.support.restored import (
+    HEAD,
+    NAME,
+    NUMBERED,
+    after,
+    hunk,
+    line,
+    mail_of,
+    refusal,
+    repairs,
+    restored,
+    with_new,
+)
 
-NAME = "mm/a.c"
-HEAD = ["Text.", "---", "--- a/mm/a.c", "+++ b/mm/a.c"]
 OTHER_BASE = "is this the base that the patch is for?"
 ANOTHER_TREE = "give a tree without the patch"
 WHOLE = "get the whole mail; if it is whole, correct the header by hand"
 TABLE = "a();\nb();\nc();\n" * 5
 
-
-def line(number: int, mark: str = " ") -> str:
-    return f"{mark}\tline({number});"
-
-
 ABOVE, BELOW = [line(9), line(10)], [line(11), line(12)]
 NEW = "+\tnew();"
-
-
-def hunk(start: int, *body: str, old: int = 0, new: int = 0, at: int | None = None) -> list[str]:
-    """Return a hunk; `old` and `new` are counts of its header, unless they are right."""
-    old_start = start if at is None else at
-    old = old or sum(text[:1] in " -" for text in body)
-    new = new or sum(text[:1] in " +" for text in body)
-    return [f"@@ -{old_start},{old} +{start},{new} @@", *body]
-
-
-def with_new(place: int = 11, text: str = "\tnew();") -> str:
-    """Return the numbered file with a line before one of its lines."""
-    return NUMBERED.replace(f"\tline({place});\n", f"{text}\n\tline({place});\n")
-
-
 PLAIN = [*ABOVE, NEW, *BELOW]
 LATER = [line(29), NEW, line(30)]
 LONG = "+\tnew(a_very_long_name_of_an_argument, another_very_long_name,"

@@ -17,6 +17,7 @@ NEW = NUMBERED.replace("\tline(11);", "\tnew();\n\tline(11);")
 LONG = ["+\tnew(a_very_long_name_of_an_argument, another_very_long_name,", "one_more);"]
 JOINED = f"{LONG[0][1:]} {LONG[1]}"
 Repairs = list[tuple[str, int | None, str, bool]]
+OF_FILES = ("TREE", "LAYOUT", "STRING", "ENDS", "EDGE", "MOVED", "WRAPPED")
 
 
 def diff(*body: str, start: int = 10, index: str = "", name: str = NAME) -> list[str]:
@@ -29,7 +30,9 @@ def diff(*body: str, start: int = 10, index: str = "", name: str = NAME) -> list
 def one(*lines: str, tree: str, name: str = NAME) -> tuple[str, Repairs]:
     """Return the file that a mail makes of a tree's, and the repairs."""
     (patch,) = restored(mail_of("Text.", "---", *lines), files={name: tree})
-    said = [(kind, line, detail, sure) for kind, _, line, detail, sure in repairs(patch)]
+    found = repairs(patch)
+    assert {file for kind, file, *_ in found if kind in OF_FILES} <= {name}
+    said = [(kind, line, detail, sure) for kind, _, line, detail, sure in found]
     return after(patch)[name], said
 
 
@@ -82,10 +85,13 @@ def test_line_ends(tree: str, body: list[str], text: str, said: Repairs) -> None
     assert one(*diff(*body), tree=tree) == (text, said)
 
 
-def test_a_cr_is_doubted_in_the_file_that_gets_it() -> None:
-    lines = diff(*BODY[:2], *with_cr(BODY[2]), *BODY[3:])
-    (patch,) = restored(mail_of("Text.", "---", *lines), files={NAME: NUMBERED})
-    assert repairs(patch) == [(CR_LEFT[0], NAME, *CR_LEFT[1:])]
+def test_doubt_of_an_added_line_names_its_file() -> None:
+    cr = diff(*BODY[:2], *with_cr(BODY[2]), *BODY[3:])
+    blank = diff(*(text.replace("a b", "A. B") for text in COLLAPSED), start=2)
+    for lines, tree, line in ((cr, NUMBERED, 8), (blank, BEFORE, 8)):
+        (patch,) = restored(mail_of("Text.", "---", *lines), files={NAME: tree})
+        doubt = [each[:3] for each in repairs(patch) if each[0] == "LEFT"]
+        assert doubt == [("LEFT", NAME, line)]
 
 
 BEFORE = 'int f(void)\n{\n\tprintk("one   two");\n\treturn  g(1);\n}\n'
@@ -114,6 +120,28 @@ def test_a_string_that_the_index_line_confirms_as_it_is() -> None:
     lines = diff(*COLLAPSED, start=2, index=f"{blob(BEFORE)}..{blob(text)}")
     said = [*trees(9, 11), ("LAYOUT", 10, "confirmed by the index line", True)]
     assert one(*lines, tree=BEFORE) == (text, said)
+
+
+def test_a_line_that_the_index_line_confirms_without_indentation() -> None:
+    text = with_string("a b").replace('\tprintk("a b")', 'printk("a b")')
+    lines = diff(*COLLAPSED, start=2, index=f"{blob(BEFORE)}..{blob(text)}")
+    assert one(*lines, tree=BEFORE) == (text, trees(9, 11))
+
+
+def test_the_index_line_is_tried_first_with_strings_that_are_in_doubt() -> None:
+    """All blanks of the other string would be too many ways."""
+    many = " ".join("w" * 45)
+    rows = '\t\t"one:    %d\\n"\n', '\t\t"two:    %d\\n",\n\t\t1,  2);\n'
+    six, put = '\t\t"six:    %d\\n"\n', f'\tputs("{many}");\n'
+    tree = f"int f(void)\n{{\n\tsay(m,\n{''.join(rows)}}}\n"
+    text = f"int f(void)\n{{\n\tsay(m,\n{rows[0]}{six}{rows[1]}{put}}}\n"
+    marks = [" ", " ", "+", " ", " ", "+", " "]
+    body = [
+        mark + " ".join(line.split())
+        for mark, line in zip(marks, text.splitlines()[2:], strict=True)
+    ]
+    lines = diff(*body, start=3, index=f"{blob(tree)}..{blob(text)}")
+    assert one(*lines, tree=tree)[0] == text
 
 
 def test_an_end_of_a_sentence_in_a_string_may_have_had_two_blanks() -> None:

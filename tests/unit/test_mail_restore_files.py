@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from memnotify.mailpatch.repairs import Question
 
 from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
 
@@ -44,6 +45,79 @@ def test_the_index_line_states_the_file_of_the_tree() -> None:
         "7: mm/a.c is already the file that the patch makes, by git's index line (give a tree "
         "without the patch)"
     )
+
+
+def test_a_patch_that_was_damaged_is_told_from_another_base() -> None:
+    lines = diff("mm/a.c", f"index {blob(NUMBERED)}..{blob(NEW)} 100644")
+    lines.remove(" \tline(10);")
+    lines += diff("mm/b.c")
+    told = "its lines are there, but not together in this order"
+    assert refusal(mail_of("Text.", "---", *lines), files=FILES) == (
+        f"11: hunk 1 of 1 does not fit mm/a.c: {told} (by git's index line it was made from this "
+        "very file: it was damaged or edited since; get another copy)"
+    )
+    other = {**FILES, "mm/a.c": NUMBERED + "\tline(40);\n"}
+    assert refusal(mail_of("Text.", "---", *lines), files=other) == (
+        "11: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 1)"
+    )
+
+
+def test_a_deletion_that_lacks_lines_of_the_very_file_was_damaged() -> None:
+    gone = [f"-{line}" for line in NUMBERED.splitlines()[:-1]]
+    head = ["diff --git a/mm/a.c b/mm/a.c", "deleted file mode 100644"]
+    names = ["--- a/mm/a.c", "+++ /dev/null", "@@ -1,39 +0,0 @@"]
+    said = {
+        f"index {blob(NUMBERED)}..0000000": "made from this very file",
+        "index 1234567..0000000": "is this the base",
+    }
+    for index, why in said.items():
+        mail = mail_of("Text.", "---", *head, index, *names, *gone)
+        why_not = refusal(mail, files=FILES)
+        assert "deletes mm/a.c, which has 1 line in the tree that the patch does not" in why_not
+        assert why in why_not
+
+
+FLAT = NUMBERED.replace("\t", "")
+SPACED = FLAT.replace("line(11);", "\tline(11);")
+EATEN = ["@@ -10,4 +10,4 @@", "line(9);", "line(10);", "-\tline(11);", "+line(11);", "line(12);"]
+
+
+def spaced(*extended: str, lines: list[str] = EATEN) -> bytes:
+    head = ["diff --git a/mm/a.c b/mm/a.c", *extended, "--- a/mm/a.c", "+++ b/mm/a.c"]
+    return mail_of("Text.", "---", *head, *lines)
+
+
+@pytest.mark.parametrize("index", [[], [f"index {blob(SPACED)}..{blob(FLAT)} 100644"]])
+def test_a_change_of_white_space_is_told_from_one_that_the_tree_has(index: list[str]) -> None:
+    (patch,) = restored(spaced(*index), files={"mm/a.c": SPACED})
+    assert after(patch) == {"mm/a.c": FLAT}
+    said = refusal(spaced(*index), files={"mm/a.c": FLAT})
+    assert said.endswith("(give a tree without the patch)")
+
+
+def test_a_change_of_white_space_that_is_not_the_trees_is_refused() -> None:
+    files = {"mm/a.c": FLAT.replace("line(11);", "\t\tline(11);")}
+    assert refusal(spaced(), files=files) == (
+        "10: hunk 1 of 1 changes only white space, and mm/a.c has neither the old nor the new as "
+        "it is in the mail (get an undamaged copy of the mail)"
+    )
+
+
+def test_a_line_that_moved_is_no_change_of_white_space() -> None:
+    moved = [EATEN[0], "line(9);", "-line(10);", "line(11);", "+line(10);", "line(12);"]
+    text = FLAT.replace("line(10);\nline(11);\n", "line(11);\nline(10);\n")
+    (patch,) = restored(spaced(lines=moved), files={"mm/a.c": FLAT})
+    assert after(patch) == {"mm/a.c": text}
+    said = refusal(spaced(lines=moved), files={"mm/a.c": text})
+    assert said.startswith("10: hunk 1 of 1 is in mm/a.c already")
+
+
+def test_a_file_that_only_moves_by_a_header_that_was_wrapped() -> None:
+    names = ["rename from mm/a.c", "rename to mm/c.c"]
+    head = ["diff --git a/mm/a.c", "b/mm/c.c", "similarity index 100%", *names]
+    (patch,) = restored(mail_of("Text.", "---", *head), files=FILES)
+    assert after(patch) == {"mm/c.c": NUMBERED}
+    assert repairs(patch) == [("HEADER", "", 3, "", True)]
 
 
 def test_a_string_of_a_mail_that_has_lost_no_blanks_is_left_as_it_is() -> None:
@@ -120,3 +194,48 @@ def test_addresses_in_added_lines_that_an_archive_has_masked_are_told() -> None:
     mail = mail_of("Text.", "---", *lines)
     (patch,) = restored(mail, files={"mm/a.c": NUMBERED})
     assert repairs(patch) == [("MASKED", "mm/a.c", 8, "ada@xxxxxxxxx", True)]
+
+
+def test_a_file_that_the_tree_has_not() -> None:
+    assert refusal(mail_of("Text.", "---", *diff("mm/a.c")), files={"mm/b.c": NUMBERED}) == (
+        "7: changes mm/a.c, which is not in the tree (is this the base that the patch is for?)"
+    )
+
+
+PAGE, ADDED = {"a.html": "else\n"}, ("&lt;p&gt;", "<p>")
+PAGE_DIFF = ["--- a/a.html", "+++ b/a.html", "@@ -1 +1,2 @@", " else", f"+{ADDED[0]}"]
+
+
+@pytest.mark.parametrize("choice", [0, 1])
+def test_entities_that_nothing_decides_are_asked_for(choice: int) -> None:
+    mail = mail_of("A message.", "---", *PAGE_DIFF)
+    said = "is &lt; in an added line the patch's or the archive's?"
+    assert refusal(mail, files=PAGE) == f"11: {said} (--interactive shows both and asks)"
+    asked: list[Question] = []
+
+    def chosen(question: Question) -> int:
+        asked.append(question)
+        return choice
+
+    (patch,) = restored(mail, files=PAGE, choose=chosen)
+    assert asked == [Question(said, tuple(f"+{text}" for text in ADDED))]
+    assert after(patch) == {"a.html": f"else\n{ADDED[choice]}\n"}
+
+
+@pytest.mark.parametrize("text", ADDED)
+def test_the_index_line_decides_whose_entities_are(text: str) -> None:
+    made = f"else\n{text}\n"
+    index = f"index {blob(PAGE['a.html'])}..{blob(made)} 100644"
+    head = ["A message.", "---", "diff --git a/a.html b/a.html", index]
+    (patch,) = restored(mail_of(*head, *PAGE_DIFF), files=PAGE)
+    assert after(patch) == {"a.html": made}
+    assert [kind for kind, *_ in repairs(patch)] == (["DECODED"] if text == "<p>" else [])
+
+
+def test_code_of_a_new_file_that_is_flush_left_is_indented() -> None:
+    code = ["int f(void)", "{", "return 1;", "}"]
+    head = ["--- /dev/null", "+++ b/mm/c.c", "@@ -0,0 +1,4 @@"]
+    mail = mail_of("Text.", "---", *head, *(f"+{line}" for line in code))
+    (patch,) = restored(mail, files={})
+    assert after(patch) == {"mm/c.c": "int f(void)\n{\n\treturn 1;\n}\n"}
+    assert repairs(patch) == [("LAYOUT", "mm/c.c", 8, "", False)]

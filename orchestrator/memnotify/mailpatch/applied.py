@@ -8,12 +8,12 @@ from enum import Enum, auto
 
 from memnotify.mailpatch.align import MailedHunk, find_readings
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.changes import CONTEXT, OpenFile
+from memnotify.mailpatch.changes import CONTEXT, CR, OpenFile
 from memnotify.mailpatch.footers import left_over
-from memnotify.mailpatch.git_index import is_stated
+from memnotify.mailpatch.git_index import is_base
 from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import RawHunk
-from memnotify.mailpatch.reading import LineKind, Reading
+from memnotify.mailpatch.reading import LineKind, Part, Reading
 from memnotify.mailpatch.standing import end_of, standing, swapped
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.truncation import lines_lacking
@@ -25,6 +25,7 @@ class Backward(Enum):
     NO = auto()
     APPLIED = auto()  # the tree has it
     LACKS = auto()  # the mail has lost a line: with it, the tree might have the hunk or not
+    UNCLEAR = auto()  # it changes white space only, and the tree has neither the old nor the new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +50,22 @@ class HunkInTree:
         )
         if self.file.before is None or not any(added) or added == removed:
             return False
-        return self._stands() and not is_stated(self.file)
+        return self._stands() and not is_base(self.file)
 
     def backward(self, readings: Sequence[Reading]) -> Backward:
         """Return whether the tree has a hunk already that has these readings, or none.
 
         Where both can be read, the one that needs less repair is right. If neither needs any, it is
         the place in the header that tells, and whether the hunk would be put beside itself. If the
-        hunk only removes lines, what surrounds them may be at many places: the header's tells.
+        hunk only removes lines, what surrounds them may be at many places: the header's tells. A
+        file that is the one without the patch, by git's index line, does not have it.
         """
         added = [key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")]
         removed = any(line.text.startswith("-") for line in self.hunk.body)
-        if self.file.before is None:
+        if self.file.before is None or is_base(self.file):
             return Backward.NO
+        if readings and self._is_of_white_space():
+            return self._by_white_space(readings[0])
         if readings and not added:
             # It has been found elsewhere, such as the second of two equal copies.
             context = [key(line.text) for line in self.hunk.body if line.text.startswith(" ")]
@@ -89,6 +93,23 @@ class HunkInTree:
             if there and (least is None or back.cost <= least) and self._undoes(back):
                 return Backward.APPLIED
         return Backward.NO
+
+    def _is_of_white_space(self) -> bool:
+        """Return whether a hunk has the same lines before and after it, but for white space."""
+        sides = [
+            [key(line.text.removeprefix(sign)) for line in self.hunk.body if line.text[:1] != other]
+            for sign, other in (("-", "+"), ("+", "-"))
+        ]
+        return sides[0] == sides[1] and any(line.text.startswith("+") for line in self.hunk.body)
+
+    def _by_white_space(self, reading: Reading) -> Backward:
+        """Return whether a file has the new lines of a hunk that changes white space only."""
+        gone = [part for part in reading.parts if part.kind is LineKind.REMOVED]
+        added = [part for part in reading.parts if part.kind is LineKind.ADDED]
+        there = [self.file.old.lines[part.tree or 0] for part in gone]
+        if _are(gone, there) or list(map(_text, gone)) == list(map(_text, added)):
+            return Backward.NO
+        return Backward.APPLIED if _are(added, there) else Backward.UNCLEAR
 
     @property
     def _start(self) -> int:
@@ -129,6 +150,21 @@ class HunkInTree:
         added = (part for part in back.parts if part.kind is LineKind.ADDED)
         whole = all(not line.text.startswith("-") for part in added for line in part.mail)
         return whole and not left_over(back.rest, last=self.hunk.last)
+
+
+def _text(part: Part) -> str:
+    """Return a line of a mail without its marker and its line end; its first piece, if wrapped."""
+    return part.mail[0].text[1:].removesuffix(CR)
+
+
+def _are(parts: Sequence[Part], lines: Sequence[str]) -> bool:
+    """Return whether lines of a mail are those of a file, with the same white space."""
+    return len(parts) == len(lines) and all(
+        line.startswith(_text(part).rstrip())
+        if len(part.mail) > 1
+        else line.removesuffix(CR) == _text(part)
+        for part, line in zip(parts, lines, strict=True)
+    )
 
 
 def _is_of_mail(reading: Reading) -> bool:

@@ -32,6 +32,14 @@ def is_stated(file: OpenFile) -> bool:
     return digest_of(file.old.data()).startswith(before) and bool(after)
 
 
+def is_base(file: OpenFile) -> bool:
+    """Return whether the old file is, by its digest, the one that a diff was made from."""
+    before, after = file.diff.blobs
+    if file.before is None or not before or before == after:
+        return False
+    return digest_of(file.old.data()).startswith(before)
+
+
 def is_result(file: OpenFile) -> bool:
     """Return whether the old file is, by its digest, what a diff states for the new one."""
     before, after = file.diff.blobs

@@ -13,9 +13,9 @@ from memnotify.mailpatch.applied import Backward, HunkInTree
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import CONTEXT, OpenFile
 from memnotify.mailpatch.footers import left_over
-from memnotify.mailpatch.git_index import is_result
+from memnotify.mailpatch.git_index import is_base, is_result
 from memnotify.mailpatch.line_index import FileIndex, index_of
-from memnotify.mailpatch.misfit import misfit, shown
+from memnotify.mailpatch.misfit import misfit, remedy, shown
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
 from memnotify.mailpatch.repairs import Chooser, Question, RepairKind
@@ -86,6 +86,13 @@ class HunkReader:
                 back = hunk_in_tree.backward(readings)
                 if back is Backward.APPLIED:
                     raise self._applied(file, hunk, what)
+                if back is Backward.UNCLEAR:
+                    raise self.account.error(
+                        hunk.line,
+                        f"{what} changes only white space, and {file.name} has neither the old nor "
+                        "the new as it is in the mail",
+                        "get an undamaged copy of the mail",
+                    )
                 if back is Backward.LACKS:
                     raise self._lacks(file, hunk.line, what, lines_lacking(hunk) or "")
             readings = readings or _first(find, expected, range(1, self.fuzz + 1))
@@ -105,7 +112,8 @@ class HunkReader:
                     at = max(there, default=hunk.line) if last else hunk.line
                     raise self._lacks(file, at, what, cut, ends=last)
             if not readings:
-                more = range(self.fuzz + 1, CONTEXT)
+                # Fuzz is for a tree that differs, and not for a patch that was damaged.
+                more = () if is_base(file) else range(self.fuzz + 1, CONTEXT)
                 fuzz = next((n for n in more if _first(find, expected, (n,))), None)
                 if fuzz is not None:
                     fuzz = next((n for n in range(fuzz, CONTEXT) if self.would(n)), None)
@@ -115,7 +123,7 @@ class HunkReader:
                         hunk.line,
                         f"{what} fits {file.name} only at line {above[0].start + 1}, above the "
                         "hunk before it",
-                        "is this the base that the patch is for?",
+                        remedy(file),
                     )
                 raise self._unreadable(file, hunk, index, what, fuzz)
             reading = readings[0]
@@ -190,7 +198,7 @@ class HunkReader:
         self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, fuzz: int | None
     ) -> InputError:
         line, apart = misfit(hunk, index, self.width)
-        hint = "is this the base that the patch is for?"
+        hint = remedy(file)
         if fuzz is not None:
             hint = f"it would with --fuzz {fuzz}"
             # That is about lines of context, as far as they can be told from others.

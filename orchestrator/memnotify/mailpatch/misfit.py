@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from memnotify.mailpatch.changes import OpenFile
 from memnotify.mailpatch.footers import footer_at
+from memnotify.mailpatch.git_index import is_base
 from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import Line, RawHunk
 from memnotify.mailpatch.standing import end_of
@@ -54,6 +56,16 @@ def misfit(hunk: RawHunk, index: FileIndex, width: int) -> tuple[Line | None, bo
         old.append(frozenset(words))
     keys = index.keys if end is not None else [word for word in index.keys if word]
     return None, sure and not _are_together(old, keys)
+
+
+def remedy(file: OpenFile) -> str:
+    """Return what to do about a diff that does not fit a file: take another tree, or mail."""
+    if is_base(file):
+        return (
+            "by git's index line it was made from this very file: it was damaged or edited since; "
+            "get another copy"
+        )
+    return "is this the base that the patch is for?"
 
 
 def shown(line: Line) -> str:

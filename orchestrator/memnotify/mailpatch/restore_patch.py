@@ -18,6 +18,7 @@ from memnotify.mailpatch.evidence import lost_indentation, may_be_expanded
 from memnotify.mailpatch.git_index import confirmed, is_stated
 from memnotify.mailpatch.hunks import INCOMPLETE, HunkReader
 from memnotify.mailpatch.mail import Mail
+from memnotify.mailpatch.misfit import remedy
 from memnotify.mailpatch.paths import Opener, Reader
 from memnotify.mailpatch.post import post_of
 from memnotify.mailpatch.raw import Text
@@ -277,7 +278,7 @@ class Restorer:
             file.diff.line,
             f"deletes {file.name}, which has {counted(len(change.new.lines), 'line')} in the tree "
             "that the patch does not remove",
-            "is this the base that the patch is for?",
+            remedy(file),
         )
 
     def _decided(self, file: OpenFile, part: Part, text: str, laid: Laid) -> str:

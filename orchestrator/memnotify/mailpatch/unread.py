@@ -36,6 +36,8 @@ def broken_headers(lines: Sequence[str], whole: Collection[int]) -> Iterator[Bro
     begin = end
     while begin and HEADERS.match(lines[begin - 1]):
         begin -= 1
+    if begin - 2 in whole:
+        begin -= 2  # its `diff --git` line was wrapped
     run = lines[begin:end]
     # If the header of a hunk is there, it is that hunk which was truncated.
     if not run or HUNK.match(run[-1]) or all(line.startswith(("=", "@@")) for line in run):

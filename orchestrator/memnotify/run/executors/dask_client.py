@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pickle
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -25,7 +24,7 @@ from distributed.client import CancelledError
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.view import Watcher
-from memnotify.model import Cell, Clock, Outcome
+from memnotify.model import Cell, Outcome
 from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
 from memnotify.run.attempt import failed
@@ -35,27 +34,17 @@ from memnotify.run.executors.dask_batches import NO_CODE, Batches, Order
 from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay, was_slow
 from memnotify.run.executors.dask_connection import opened
 from memnotify.run.executors.dask_hosts import Hosts
+from memnotify.run.executors.dask_orders import Orders
 from memnotify.run.executors.dask_supply import Supply
 from memnotify.run.executors.parcel import (
     READY,
     STARTS,
     HostFacts,
-    Parcel,
     Returned,
-    identity,
-    program,
-    qemu_version,
     refuse_other_versions,
     unpack,
 )
-from memnotify.run.executors.protocol import (
-    BOOTS,
-    CORES,
-    MEMORY,
-    Attempted,
-    Cluster,
-    Turn,
-)
+from memnotify.run.executors.protocol import Attempted, Cluster, Turn
 from memnotify.run.need import need
 from memnotify.run.services import RunOptions, Services
 from memnotify.text import counted
@@ -77,10 +66,9 @@ class OnDask:
         self.hosts = Hosts(options.tags)
         self.client = client
         self._cluster = cluster
-        self._services = services
         self._board = services.board
-        self._cold = options.cold
         self._run = f"memnotify-{uuid.uuid4().hex}"
+        self._orders = Orders(self._run, self.hosts, services.runner, cold=options.cold)
         self._cells = Cells(self.hosts)
         self._supply = Supply(client, services.store, services.board)
         self._batches = Batches(client)
@@ -89,7 +77,6 @@ class OnDask:
         self._room = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()
         self._failure: InfrastructureError | None = None
-        self._identity = identity(program(), qemu_version() or "")
 
     async def begin(self, *, announce: bool) -> None:
         """Wait for the hosts, and tell which there are.
@@ -216,31 +203,7 @@ class OnDask:
             self._board.warn(f"host {name} gets no more cells: {why}")
 
     def _submit(self, cell: UnderWay, avoid: Collection[str]) -> None:
-        job = cell.job
-        key = f"cell-{job.id}-{uuid.uuid4().hex[:12]}"
-        parcel = Parcel(
-            run=self._run,
-            key=key,
-            id=job.id,
-            name=job.name,
-            cell=job.cell,
-            cold=self._cold,
-            runner=self._services.runner,
-        )
-        wanted = need(job.cell, cores=self.hosts.least_cores())
-        boots = self._cold or job.cell.clock is Clock.REAL
-        order = Order(
-            key=key,
-            # As bytes: the scheduler would read it and write it again.
-            parcel=pickle.dumps(parcel),
-            only=self.hosts.choice(avoid),
-            resources={
-                MEMORY: wanted.memory_mib,
-                CORES: wanted.cores,
-                **dict.fromkeys((self._identity, *self.hosts.wanted), 1),
-                **({BOOTS: 1} if boots else {}),
-            },
-        )
+        order = self._orders.of(cell.job, avoid)
         task = asyncio.ensure_future(self._wait(order))
         self._cells.add(cell, Copy(order, task))
 
