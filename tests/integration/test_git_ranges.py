@@ -215,6 +215,13 @@ def test_ranges_that_are_no_series(made: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_tree_may_have_a_name_that_is_no_text(made: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"tr\xe9e")
+    git(tmp_path, "clone", "-q", str(made), name)
+    with patches_of(f"git:{name}#HEAD~1..HEAD", tmp_path) as found:
+        assert (found.folders["any"] / "series").read_text() == "0001-Three-seconds.patch\n"
+
+
 def test_of_many_branches_some_are_told(tmp_path: Path) -> None:
     imported(tmp_path / "many", [(f"b{number}", "One", "1\n") for number in range(10, 70)])
     _, hint = refused("git:many#zebra..b10", tmp_path)
