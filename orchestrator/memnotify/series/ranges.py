@@ -183,4 +183,4 @@ def _git(
     except CommandFailed as error:
         said = next((line for line in error.message.splitlines() if "fatal:" in line), "")
         why = printable(said.partition("fatal:")[2].strip() or error.message.splitlines()[0])
-        raise InputError(f"{wrong}: {why}" if wrong else f"git in {tree}: {why}") from error
+        raise InputError(f"{wrong or f'git in {tree}'}: {why}") from error
