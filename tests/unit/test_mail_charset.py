@@ -98,3 +98,25 @@ def test_stray_bytes_in_text_that_is_mostly_utf_8() -> None:
         decoded(b"W\xf6lfel, J\xe4ger \xc3\xb6", "utf-8")[0]
         == "W\u00f6lfel, J\u00e4ger \u00c3\u00b6"
     )
+
+
+@pytest.mark.parametrize("charset", ["us-ascii", "x-unknown"])
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xc3\xb6 \xfc.", "Ã¶ ü."),  # as many letters of either
+        (b"\xc3\xb6\xc3\xb6 \xfc.", "öö ü."),
+    ],
+)
+def test_bytes_of_two_charsets_are_read_as_most_of_them_are(
+    charset: str, data: bytes, text: str
+) -> None:
+    assert decoded(data, charset)[0] == text
+
+
+def test_text_that_may_be_in_utf_8_is_read_as_stated() -> None:
+    text, note = decoded("für".encode(), "gbk")
+    assert (text, note) == (
+        "für".encode().decode("gbk"),
+        "the text may be in UTF-8, and not in gbk",
+    )

@@ -174,6 +174,75 @@ def test_what_cannot_work_is_refused(source: Path, clients: str, words: str) -> 
     assert "mine.toml:14: " in str(caught.value)
 
 
+def test_what_is_wrong_with_a_program_is_said_of_the_first_step_that_names_it(
+    source: Path,
+) -> None:
+    path = source.parent / "mine.toml"
+    step = "[[scenario.mine.step]]\nat_s = 1\nclients = {{ {}, count = 1 }}\n"
+    text = CAMPAIGN.format(clients='kind = "poll", count = 1', arch='"x86_64"')
+    path.write_text(text + 2 * step.format('program = "gone.c"'))
+    with pytest.raises(InputError) as caught:
+        load_campaign(path)
+    assert caught.value.message == (
+        f"{path}:17: scenario.mine.step[1].clients.program: there is no file {source.parent}/gone.c"
+    )
+    assert caught.value.hint == "paths are relative to the folder of the campaign"
+
+
+def test_as_many_programs_as_a_guest_has_room_for(source: Path) -> None:
+    path = source.parent / "mine.toml"
+    step = '[[scenario.mine.step]]\nat_s = 1\nclients = {{ program = "wait.c", args = ["{}"], {}\n'
+    first = CAMPAIGN.format(clients='kind = "poll", count = 1', arch='"x86_64"')
+    most = first + "".join(step.format(number, "count = 1 }") for number in range(15))
+    path.write_text(most)
+    assert len(load_campaign(path).programs["mine"]) == 15
+    path.write_text(most + step.format(15, "count = 1 }"))
+    with pytest.raises(InputError) as caught:
+        load_campaign(path)
+    assert caught.value.message == (
+        f"{path}:62: scenario.mine.step[16].clients.program: 16 programs in one scenario, with "
+        "their arguments; at most 15"
+    )
+
+
+def test_a_program_is_found_from_the_campaign_or_in_the_home_of_the_user(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(source.parent))
+    assert campaign(source.parent, 'program = "~/wait.c", count = 1').programs["mine"][0].path == (
+        str(source)
+    )
+    monkeypatch.chdir(source.parent)
+    campaign(source.parent, 'program = "./wait.c", count = 1')
+    (found,) = load_campaign(Path("mine.toml")).programs["mine"]
+    assert found.path == str(source)
+
+
+@pytest.mark.parametrize(
+    ("word", "words", "hint"),
+    [
+        ("more.h/x.c", "there is no file {}/more.h/x.c", "paths are relative"),
+        ("folder.c", "{0}/folder.c: Is a directory", "paths are relative"),
+        ("folder", "{0}/folder: Is a directory", "paths are relative"),
+        ("gone", "there is no file {}/gone", "paths are relative"),
+        ("more.h", "more.h: neither a C file nor a program for Linux", "name a file that ends in"),
+        ("big.c", "'big.c' makes the source larger than 16 MiB", "let the program compute"),
+        ("none\\u0000.c", "a NUL character is in no name of a file", ""),
+    ],
+)
+def test_what_is_wrong_with_the_file_of_a_program(
+    source: Path, word: str, words: str, hint: str
+) -> None:
+    for name in ("folder", "folder.c"):
+        (source.parent / name).mkdir()
+    with (source.parent / "big.c").open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    with pytest.raises(InputError) as caught:
+        campaign(source.parent, f'program = "{word}", count = 1')
+    assert caught.value.message.partition(".clients.program: ")[2] == words.format(source.parent)
+    assert (caught.value.hint or "").startswith(hint) and bool(caught.value.hint) == bool(hint)
+
+
 def linked(folder: Path, *options: str) -> Path:
     """Return a binary that the host's compiler makes."""
     cc = shutil.which("cc")

@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
+from memnotify.campaign.plan import (
+    bind,
+    boot_files,
+    cell_id,
+    cell_inputs,
+    cell_name,
+    plan_cells,
+    plan_rows,
+)
 from memnotify.errors import InputError
-from memnotify.model import Accel, Arch, Cell, Clock, KernelRequest
+from memnotify.guest import probe, qemu
+from memnotify.model import Accel, Arch, BootFiles, Cell, Clock, KernelRequest
 from memnotify.scenario import ClientKind, File, Op, Program
+from memnotify.store import Artifact
 
 from tests.support.campaign_text import head, scenario, write
 from tests.support.steps import numbers
@@ -158,6 +168,39 @@ def test_the_kernel_that_was_asked_for_is_in_the_id(cells: tuple[Cell, ...], fie
     assert cell_id(bound(one, request=request)) != cell_id(one)
 
 
+def test_a_bound_cell_has_the_digests_of_what_it_depends_on(
+    cells: tuple[Cell, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel, image = (
+        Artifact(kind=kind, key=f"key of {kind}", path=tmp_path / kind, inputs={}, facts={})
+        for kind in ("kernel", "image")
+    )
+    assert boot_files(kernel, image) == BootFiles(
+        kernel=tmp_path / "kernel/bzImage", initramfs=tmp_path / "image/initramfs.cpio"
+    )
+    real = dataclasses.replace(cells[0], accel=Accel.AUTO, clock=Clock.REAL)
+    asked: list[object] = []
+
+    def choose(accel: Accel, clock: Clock) -> Accel:
+        asked.append((accel, clock))
+        return Accel.KVM
+
+    def hardware(cell: Cell, accel: Accel) -> str:
+        asked.append((cell, accel))
+        return "of the hardware"
+
+    monkeypatch.setattr(probe, "choose", choose)
+    monkeypatch.setattr(qemu, "hardware_digest", hardware)
+    assert bind(real, kernel, image) == dataclasses.replace(
+        real,
+        accel=Accel.KVM,
+        kernel="key of kernel",
+        image="key of image",
+        hardware="of the hardware",
+    )
+    assert asked == [(Accel.AUTO, Clock.REAL), (real, Accel.KVM)]
+
+
 @pytest.mark.parametrize("field", ["kernel", "image", "hardware"])
 def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...], field: str) -> None:
     name = "6.1-none-x86_64-pc-swap-disk-64M-all-10c-r1"
@@ -195,9 +238,27 @@ def test_cells_are_values(cells: tuple[Cell, ...]) -> None:
 def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
     row = plan_rows([bound(cells[0])])[0]
     assert row.id == cell_id(bound(cells[0]))
+    assert row.name == cell_name(cells[0])
     assert row.inputs["machine"]["name"] == "pc-swap-disk"
+    assert row.inputs["request"] == {"base": "6.1", "series": "none", "arch": "x86_64"}
     request = dataclasses.replace(cells[0].request, source="/tree")
     assert plan_rows([bound(dataclasses.replace(cells[0], request=request))])[0].source == "/tree"
+
+
+def test_a_cell_has_the_programs_of_its_scenario(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, TEXT))
+    program = Program(name="one", digest="d", path="/one", expect_status=3)
+    given = dataclasses.replace(campaign, programs={"all": (program,), "other": ()})
+    cell = plan_cells(given)[0]
+    assert cell.programs == (program,)
+    assert cell_inputs(cell)["programs"] == [
+        {"name": "one", "digest": "d", "args": (), "wakeup_line": "", "expect_status": 3}
+    ]
+    ends_well = dataclasses.replace(cell, programs=(dataclasses.replace(program, expect_status=0),))
+    assert "expect_status" not in cell_inputs(ends_well)["programs"][0]
+    without = plan_cells(dataclasses.replace(campaign, programs={}))[0]
+    assert without.programs == ()
+    assert "programs" not in cell_inputs(without)
 
 
 def test_virtual_time_is_tcg(tmp_path: Path) -> None:

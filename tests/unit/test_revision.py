@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from memnotify import places
 from memnotify.errors import InputError
 from memnotify.places import PATCHES
+from memnotify.series.own import Found, adopt
 from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
 from memnotify.series.revision import (
     BatchTable,
@@ -22,6 +26,8 @@ from memnotify.series.revision import (
     load_revision,
 )
 from unidiff.patch import PatchSet
+
+from tests.support.good_campaign import register
 
 EARLY = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
 OURS = [(name, base) for name in ("v3", "v5", "v6") for base in revisions()[name]]
@@ -38,6 +44,27 @@ def promised(name: str) -> Revision:
 
 
 WATCHERS = (0, 1, 7, 100)
+
+
+@pytest.mark.parametrize(
+    ("batch", "text"),
+    [
+        (BatchTable(order="none"), "0"),
+        (BatchTable(order="all"), "200"),
+        (BatchTable(order="fifo", shift=0), "200/1"),
+        (BatchTable(order="fifo", shift=4), "200/16"),
+        (BatchTable(order="fifo", divisor=3), "200/3"),
+        (BatchTable(order="fifo", divisor=3, plus=1), "200/3 + 1"),
+        (BatchTable(order="fifo", shift=4, at_least=100), "max(200/16, 100)"),
+        (BatchTable(order="fifo", divisor=3, at_most=30), "min(200/3, 30)"),
+        (
+            BatchTable(order="fifo", divisor=3, plus=1, at_least=2, at_most=30),
+            "min(max(200/3 + 1, 2), 30)",
+        ),
+    ],
+)
+def test_how_a_kernel_comes_to_the_number_of_a_batch(batch: BatchTable, text: str) -> None:
+    assert batch.formula(200) == text
 
 
 @pytest.mark.parametrize(
@@ -58,9 +85,9 @@ def test_how_many_watchers_a_batch_has(batch: BatchTable, limits: list[int]) -> 
     assert all(isinstance(limit, int) for limit in found)
 
 
-def user_revision(root: Path, text: str | None) -> Path:
-    """Make a revision `mine` for 6.1 with this revision.toml; return the file's path."""
-    folder = root / "mine"
+def user_revision(root: Path, text: str | None, name: str = "mine") -> Path:
+    """Make a revision for 6.1 with this revision.toml; return the file's path."""
+    folder = root / name
     (folder / "6.1").mkdir(parents=True)
     (folder / "6.1/series").write_text("")
     if text is not None:
@@ -232,6 +259,56 @@ def test_a_base_may_be_based_on_another_and_lies_beside_it_first(tmp_path: Path)
     assert mine is not None
     assert mine.batch.at_most == 7
     assert mine.lineage is None
+
+
+def test_a_revision_may_be_in_a_folder_beside_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours may be a base of it, and it of others; a name in two places is refused."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv(places.PATH, os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
+    for place, name, text in (
+        ("a", "mine", 'based_on = "v6"\nguard = { kind = "constant", seconds = 3.0 }\n'),
+        ("b", "yours", 'based_on = "mine"\nwithout = ["fasync"]\n'),
+        ("b", "theirs", 'based_on = "mime"\n'),
+    ):
+        user_revision(tmp_path / place / "patches/mem_notify", text, name)
+    assert promised("mine").guard_s(200) == 3.0
+    assert (promised("yours").guard_s(200), promised("yours").fasync) == (3.0, None)
+    with pytest.raises(InputError) as caught:
+        load_revision("theirs")
+    assert caught.value.hint == "did you mean mine?"
+    file = "patches/mem_notify/mine/revision.toml"
+    user_revision(tmp_path / "b/patches/mem_notify", 'based_on = "v4"\n')
+    with pytest.raises(InputError) as caught:
+        load_revision("mine")
+    assert caught.value.message == (
+        f"{tmp_path}/b/{file}: revision.toml of mine is also in {(tmp_path / 'a' / file).parent}"
+    )
+
+
+def test_promises_of_originals_and_of_copies_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    register(tmp_path, "v4-original", "6.1")
+    assert promised("v4-original") == promised("v4").model_copy(
+        update={"lineage": promised("v4-original").lineage}
+    )
+    mine = tmp_path / "mine"
+    shutil.copytree(MEM_NOTIFY / "v4/6.1", mine)
+    name = adopt(Found(label="mine", folders={"any": mine}, origin=mine, word="./mine"))
+    assert load_revision(name) is None
+    (mine / "revision.toml").write_text('based_on = "v5"\n')
+    assert promised(name).batch == promised("v5").batch
+    # Another folder of series has no copies, and no originals.
+    (tmp_path / "none").mkdir()
+    for other in (name, "v4-original"):
+        with pytest.raises(InputError, match=f"there is no series {other}"):
+            load_revision(other, root=tmp_path / "none")
+    user_revision(tmp_path / "none", 'based_on = "v4"\n', "v4")
+    user_revision(tmp_path / "none", None, "v4-original")
+    assert load_revision("v4-original", root=tmp_path / "none") is None
 
 
 def test_the_example_of_the_readme(tmp_path: Path) -> None:

@@ -122,6 +122,51 @@ def test_what_is_refused(text: str, said: str, tmp_path: Path) -> None:
         plan(tmp_path, PLAIN + text + SCENARIO)
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        (
+            SETTINGS.replace("[setting.mglru]", "[setting.mglruu]"),
+            "9: matrix.setting[1]: there is no [setting.mglru]",
+            "did you mean mglruu?",
+        ),
+        (
+            'setting = "mglru"\n',
+            "9: matrix.setting: there is no [setting.mglru]",
+            "add [setting.mglru]",
+        ),
+        (
+            SETTINGS + '[setting.more]\nboot = ["quiet"]\n',
+            "15: setting.more: no cell has this setting",
+            'setting = ["more"] in [matrix] uses it',
+        ),
+        (
+            SETTINGS.replace('boot = ["sysctl.vm.swappiness=1"]', ""),
+            "9: matrix.setting[2]: lazy sets the same as classic, so cells would be identical",
+            None,
+        ),
+    ],
+)
+def test_a_refusal_says_where_and_what_to_do(
+    text: str, said: str, hint: str | None, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        plan(tmp_path, PLAIN + text + SCENARIO)
+    assert caught.value.message == f"{tmp_path}/c.toml:{said}"
+    assert caught.value.hint == hint or (hint and (caught.value.hint or "").startswith(hint))
+
+
+def test_settings_are_among_the_cells_that_are_counted(tmp_path: Path) -> None:
+    sizes = [16 * number for number in range(1, 41)]
+    text = PLAIN.replace("memory_mib = 64", f"memory_mib = {sizes}\nrepeat = 1000")
+    with pytest.raises(InputError) as caught:
+        plan(tmp_path, text + SETTINGS + SCENARIO)
+    assert caught.value.message.endswith(
+        "240000 cells (2 series * 3 setting * 40 memory_mib * 1000 repeat); "
+        "a campaign has at most 100000"
+    )
+
+
 def test_a_setting_may_give_kernels_what_a_step_needs(tmp_path: Path) -> None:
     text = PLAIN.replace('"6.1"', '"2.6.24"') + SCENARIO.replace(
         'kind = "poll"', 'kind = "psi", stall_ms = 150, window_ms = 1000'

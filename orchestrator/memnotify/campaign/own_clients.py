@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def _program(place: Place, run: Run, arches: Sequence[Arch], memory_mib: int) ->
         problem = None if files else binary_problem(path, arches)
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
-        why = f"there is no file {path}" if missing else f"{path}: {os.strerror(error.errno or 0)}"
+        why = f"there is no file {path}" if missing else f"{path}: {error.strerror}"
         place.refuse(why, hint="paths are relative to the folder of the campaign")
     except InputError as error:
         place.refuse(error.message, hint=error.hint)

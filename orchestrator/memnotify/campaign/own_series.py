@@ -72,8 +72,8 @@ def _adopted(word: str, at: Path, bases: Sequence[str]) -> str:
         folders = series_folders(folder)
         if not folders:
             raise no_series(folder)
-    for base, inner in folders.items():
-        named_series(str(inner), base)  # its errors are those of the user's files
+    for inner in folders.values():
+        named_series(str(inner))  # its errors are those of the user's files
     with tempfile.TemporaryDirectory(prefix="memnotify-series-") as scratch:
         whole = {base: _with_series(inner, Path(scratch, base)) for base, inner in folders.items()}
         return adopt(Found(label=label_of(str(folder)), folders=whole, origin=folder, word=word))
@@ -109,4 +109,4 @@ def _mails(word: str, at: Path, bases: Sequence[str]) -> str:
 
 
 def _say(line: str) -> None:
-    print(printable(line), file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr)

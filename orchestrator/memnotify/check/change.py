@@ -104,17 +104,16 @@ def change(pairs: Sequence[tuple[float | None, float | None]], *, exact: bool) -
         by=median(apart) if apart else None,
         delta=None if effect is None else effect.delta,
         p=p,
-        evidence=_evidence(len(there), apart, p, one_way=not (old and new), exact=exact),
+        evidence=_evidence(len(there), apart, p, gone=not (old and new), exact=exact),
     )
 
 
 def _evidence(
-    pairs: int, apart: Sequence[float], p: float | None, *, one_way: bool, exact: bool
+    pairs: int, apart: Sequence[float], p: float | None, *, gone: bool, exact: bool
 ) -> Evidence:
+    """Return the evidence; `gone`: the figure is in all guests of a group, in none of the other."""
     if not pairs or (len(apart) == pairs and not any(apart)):
         return Evidence.EQUAL
-    # The figure is in all guests of one group, and in none of the other.
-    gone = one_way and not apart
     if pairs >= LEAST_PAIRS:
         significant = gone or (p is not None and p < SIGNIFICANT)
         return Evidence.TEST if significant else Evidence.NONE

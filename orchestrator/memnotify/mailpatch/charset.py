@@ -40,9 +40,7 @@ def decoded(data: bytes, label: str | None) -> tuple[str, str | None]:
         return (text, None) if text is not None else (_anyhow(data), "no charset is stated")
     codec = _codec(label)
     if codec is None:
-        text = _strictly(data, "utf-8")
-        what = f"the charset {label[:40]!r} is not known"
-        return (_anyhow(data) if text is None else text), what
+        return _anyhow(data), f"the charset {label[:40]!r} is not known"
     wrong = f"the text is not in {label[:40]}, as the mail states"
     if _ONE_BYTE.fullmatch(codec):
         text = _strictly(data, "utf-8")
@@ -50,8 +48,7 @@ def decoded(data: bytes, label: str | None) -> tuple[str, str | None]:
             return text, wrong
     text = _strictly(data, codec)
     if text is None:
-        text = _strictly(data, "utf-8")
-        return (_anyhow(data) if text is None else text), wrong
+        return _anyhow(data), wrong
     # Two bytes of an umlaut in UTF-8 are a letter of Chinese as well, and nothing shows which.
     if not data.isascii() and codec != "utf-8" and _LATIN.fullmatch(_strictly(data, "utf-8") or ""):
         return text, f"the text may be in UTF-8, and not in {label[:40]}"

@@ -59,7 +59,7 @@ def label_of(word: str) -> str:
     if word.startswith(GIT):
         name = re.split(r"\.\.|#", word)[-1].removeprefix("refs/heads/")
     elif word.startswith(MAIL):
-        name = Path(word.removeprefix(MAIL).strip("<>")).stem.partition("@")[0]
+        name = Path(word.removeprefix(MAIL)).stem.partition("@")[0]
     else:
         name = Path(word).expanduser().resolve().name
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST].strip("-._")

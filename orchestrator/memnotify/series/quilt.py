@@ -125,7 +125,7 @@ def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
         wanted = own.asked_for(revision)
         hint = known_names(revision, [NONE, *known])
         if root == MEM_NOTIFY:
-            hint = f"{hint}; {_places(revision)}" if hint else _places(revision)
+            hint = f"{hint}; {_places(revision)}"
         if wanted in known:
             hint = f"run `{command(f'series originals {wanted}')}` to make it from the mails"
         raise InputError(f"there is no series {revision}", hint=hint)
@@ -178,7 +178,7 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
         from memnotify.series.ranges import patches_of
 
         with patches_of(word, Path()) as found:
-            return load_series(users.adopt(found), base or "", root=MEM_NOTIFY)
+            return load_series(users.adopt(found), base or "")
     revision, _, given = word.partition("/")
     if not is_known(revision, root=root):
         folder = Path(word).expanduser()

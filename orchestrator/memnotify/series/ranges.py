@@ -79,7 +79,10 @@ def patches_of(word: str, at: Path) -> Iterator[Found]:
                 hint=f"rebase {asked.end} on {asked.start}",
             )
         if count > 999:
-            raise InputError(f"{word}: {count} commits are more than a series", hint=_FORM)
+            raise InputError(
+                f"{word}: {count} commits are more than a series",
+                hint=f"start the range at a later commit than {asked.start}",
+            )
         label = label_of(f"{GIT}#{_branch(asked)}")
         beside, place = at / label, Path(folder, "patches")
         git("format-patch", *_FORMAT, "-o", os.fspath(place), commits)
@@ -101,7 +104,7 @@ def _borrower(tree: Path, bare: Path, head: str) -> Path:
     """Make a repository with the objects of another and nothing else of it; return its folder."""
     kind = _git(tree, "rev-parse", "--show-object-format")
     form = ("--bare", "--template=", f"--object-format={kind}")
-    _git(bare.parent, "init", "--quiet", *form, bare.name)
+    _git(bare.parent, "init", *form, bare.name)
     objects, shallow = (
         (tree / _git(tree, "rev-parse", "--git-path", name)).resolve()
         for name in ("objects", "shallow")
@@ -151,7 +154,7 @@ def _parse(word: str, at: Path) -> _Range:
 
 def _commit(asked: _Range, ref: str) -> str:
     try:
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        words = ("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         return _git(asked.tree, *words)
     except InputError:
         refs = ("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
@@ -180,4 +183,4 @@ def _git(
     except CommandFailed as error:
         said = next((line for line in error.message.splitlines() if "fatal:" in line), "")
         why = printable(said.partition("fatal:")[2].strip() or error.message.splitlines()[0])
-        raise InputError(f"{wrong}: {why}" if wrong else f"git in {tree}: {why}") from error
+        raise InputError(f"{wrong or f'git in {tree}'}: {why}") from error
