@@ -382,3 +382,11 @@ def test_what_is_below_a_hunk_without_marks_is_no_line_of_it(below: list[str]) -
     mail = mail_of(*HEAD, "@@ -10,4 +10,5 @@", *bare, *below)
     (patch,) = restored(mail, files={NAME: NUMBERED})
     assert after(patch) == {NAME: with_new()}
+
+
+def test_fuzz_leaves_a_line_that_shows_the_place() -> None:
+    mail = mail_of(*HEAD, *hunk(10, " \tother();", NEW))
+    for fuzz in (0, 1, 2):
+        assert refusal(mail, files={NAME: NUMBERED}, fuzz=fuzz) == (
+            f"10: hunk 1 of 1 does not fit mm/a.c, which has no line 'other();' {OTHER_BASE}"
+        )

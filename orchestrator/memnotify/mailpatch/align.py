@@ -252,6 +252,8 @@ class _Reader:
         """Return the cost of ending the hunk here; None if it cannot end here."""
         if not state.changed:
             return None
+        if state.foreign and state.foreign == state.old:
+            return None  # no line of the tree shows the place
         if self.end is not None:
             return 0 if state.mail == self.end else None
         if (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count):
