@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ import platformdirs
 
 from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError
-from memnotify.files import read_text, resolved
+from memnotify.files import read_text, replacing, resolved
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.member import Folder
@@ -98,12 +97,9 @@ class Place:
 
     def write(self, fleet: Fleet) -> None:
         """Keep what is known of a fleet. Raises OSError."""
-        draft = self.folder / f".{_FILE}"
-        draft.unlink(missing_ok=True)
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(asdict(fleet), file, default=str, indent=1)
-        draft.rename(self.folder / _FILE)
+        with replacing(self.folder / _FILE, mode=0o600) as draft:
+            text = json.dumps(asdict(fleet), default=str, indent=1)
+            draft.write_text(text, encoding="utf-8")
 
     def read(self) -> Fleet | None:
         """Return the fleet that is up, or that a killed command has left; None if there is none.
