@@ -35,6 +35,8 @@ _PLACES = re.compile(r'(?<= d=")[^"]*|(?<=transform=")[^"]*')
 _LONG = re.compile(r"\d+\.\d{3,}")
 _MARGIN = 10
 _TITLE, _LEADING = 16, 15
+# How wide a letter is on average, by the size of the font: those of DejaVu are the widest.
+_LETTER, _BOLD_LETTER = 0.52, 0.62
 
 
 def svg(picture: Picture, *, bare: bool = False) -> str:
@@ -43,11 +45,11 @@ def svg(picture: Picture, *, bare: bool = False) -> str:
     top = _MARGIN
     words = []
     if not bare:
-        for size, weight, colour, text in (
-            (_TITLE, ' font-weight="bold"', INK, picture.title),
-            (FONT, "", SOFT, picture.subtitle),
+        for size, letter, weight, colour, text in (
+            (_TITLE, _BOLD_LETTER, ' font-weight="bold"', INK, picture.title),
+            (FONT, _LETTER, "", SOFT, picture.subtitle),
         ):
-            for line in wrapped(text, int((picture.width - 2 * _MARGIN) / (size * 0.52))):
+            for line in wrapped(text, int((picture.width - 2 * _MARGIN) / (size * letter))):
                 top += size + 5
                 words.append(_line(line, top - 4, size, colour.light, weight))
         top += 6
