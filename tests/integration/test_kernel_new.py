@@ -63,8 +63,10 @@ def new(capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
 def test_what_the_tree_lacks_is_said_line_by_line(
     own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, _ = new(capsys)
+    status, out, told = new(capsys)
     assert status == 0
+    for step in ("packing ", "reading the Kconfig files for x86_64", "trying mine for old"):
+        assert step in told, "what takes long on a whole tree is said before it begins"
     lines = out.splitlines()
     assert lines[0] == "Linux 6.1.7, as old:"
     assert "base 6.1 is also for trees of this version" in lines

@@ -127,6 +127,7 @@ def propose_base(
     for revision, known in revisions().items():
         place = port_of(revision, like) if like in known else None
         if place is not None:
+            progress(f"trying {revision} for {like}")
             series = load_series(revision, like)
             ports.append(PortFit(revision=revision, folder=place, fits=fit_series(series, read)))
     files = tuple(_write(file, draft, source, taken, lacking, like=like, given=given))
@@ -244,6 +245,7 @@ class _Trial:
             if not dropped:
                 return
             if known is None:
+                self.progress(f"reading the Kconfig files for {arch}")
                 folder = tree_folder(self.source, arch, store=self.store)
                 known = options_of_tree(folder / "linux")
             for line in dropped:

@@ -173,6 +173,7 @@ def _take(
 
     def build(folder: Path) -> dict[str, str]:
         if path.is_dir():
+            progress(f"packing {path} for the store")
             tarball = folder / "linux.tar"
             pack(path, tarball)
             return _facts(base, tarball, str(path.absolute()), digest)
