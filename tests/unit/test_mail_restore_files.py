@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from memnotify.mailpatch import diffs
 from memnotify.mailpatch.repairs import Question
 
 from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
@@ -82,22 +83,30 @@ SPACED = FLAT.replace("line(11);", "\tline(11);")
 EATEN = ["@@ -10,4 +10,4 @@", "line(9);", "line(10);", "-\tline(11);", "+line(11);", "line(12);"]
 
 
+SIGNATURE = ["-- ", "2.39.2"]  # as git format-patch writes it
+
+
 def spaced(*extended: str, lines: list[str] = EATEN) -> bytes:
     head = ["diff --git a/mm/a.c b/mm/a.c", *extended, "--- a/mm/a.c", "+++ b/mm/a.c"]
     return mail_of("Text.", "---", *head, *lines)
 
 
+@pytest.mark.parametrize("below", [[], SIGNATURE])
 @pytest.mark.parametrize("index", [[], [f"index {blob(SPACED)}..{blob(FLAT)} 100644"]])
-def test_a_change_of_white_space_is_told_from_one_that_the_tree_has(index: list[str]) -> None:
-    (patch,) = restored(spaced(*index), files={"mm/a.c": SPACED})
+def test_a_change_of_white_space_is_told_from_one_that_the_tree_has(
+    index: list[str], below: list[str]
+) -> None:
+    mail = spaced(*index, lines=[*EATEN, *below])
+    (patch,) = restored(mail, files={"mm/a.c": SPACED})
     assert after(patch) == {"mm/a.c": FLAT}
-    said = refusal(spaced(*index), files={"mm/a.c": FLAT})
+    said = refusal(mail, files={"mm/a.c": FLAT})
     assert said.endswith("(give a tree without the patch)")
 
 
-def test_a_change_of_white_space_that_is_not_the_trees_is_refused() -> None:
+@pytest.mark.parametrize("below", [[], SIGNATURE])
+def test_a_change_of_white_space_that_is_not_the_trees_is_refused(below: list[str]) -> None:
     files = {"mm/a.c": FLAT.replace("line(11);", "\t\tline(11);")}
-    assert refusal(spaced(), files=files) == (
+    assert refusal(spaced(lines=[*EATEN, *below]), files=files) == (
         "10: hunk 1 of 1 changes only white space, and mm/a.c has neither the old nor the new as "
         "it is in the mail (get an undamaged copy of the mail)"
     )
@@ -108,6 +117,34 @@ def test_the_index_line_tells_a_change_of_white_space_that_a_mailer_has_damaged(
     lines = [line.replace("-\t", "-        ") for line in EATEN]
     (patch,) = restored(spaced(index, lines=lines), files={"mm/a.c": SPACED})
     assert after(patch) == {"mm/a.c": FLAT}
+
+
+def test_a_rule_above_the_names_of_the_next_file_ends_a_hunk_that_lacks_a_line() -> None:
+    cut = diff("mm/a.c")[:-1]
+    mail = mail_of("Text.", "---", *cut, "=" * 67, *diff("mm/b.c"))
+    (patch,) = restored(mail, files=FILES)
+    assert after(patch) == {"mm/a.c": NEW, "mm/b.c": NEW}
+
+
+def test_rules_below_a_hunk_are_read_in_a_time_that_grows_with_their_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = 0
+    bare = diffs._bare
+
+    def counted(line: str, margin: str) -> str:
+        nonlocal calls
+        calls += 1
+        return bare(line, margin)
+
+    monkeypatch.setattr(diffs, "_bare", counted)
+    took = []
+    for number in (100, 200):
+        calls = 0
+        lines = ["--- a/mm/a.c", "+++ b/mm/a.c", "@@ -1,999999999 +1,999999999 @@", " x", "+y"]
+        refusal(mail_of("Text.", "---", *lines, *(["=" * 20] * number)), files=FILES)
+        took.append(calls)
+    assert 0 < took[1] < 3 * took[0]
 
 
 def test_the_line_below_a_title_ends_no_hunk_that_lacks_lines() -> None:

@@ -101,11 +101,12 @@ class HunkInTree:
 
     def _is_of_white_space(self) -> bool:
         """Return whether a hunk has the same lines before and after it, but for white space."""
+        body = own_lines(self.hunk)
         sides = [
-            [key(line.text.removeprefix(sign)) for line in self.hunk.body if line.text[:1] != other]
+            [key(line.text.removeprefix(sign)) for line in body if line.text[:1] != other]
             for sign, other in (("-", "+"), ("+", "-"))
         ]
-        return sides[0] == sides[1] and any(line.text.startswith("+") for line in self.hunk.body)
+        return sides[0] == sides[1] and any(line.text.startswith("+") for line in body)
 
     def _by_white_space(self, reading: Reading) -> Backward:
         """Return whether a file has the new lines of a hunk that changes white space only."""

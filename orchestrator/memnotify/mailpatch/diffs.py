@@ -205,8 +205,11 @@ def _file_header(
         match, body_at = header
         if body_at - index > 1:
             wrapped.append(index)
-        end = _counted_end(lines, match, body_at, margin)
-        while end < len(lines) and not _ends_hunk(lines, end, margin, match, body_at):
+        end, lacking = _counted_end(lines, match, body_at, margin), 0
+        if end == body_at:
+            lacking = _counts(match)[0]
+        while end < len(lines) and not _ends_hunk(lines, end, margin, whole=lacking <= 0):
+            lacking -= not _bare(lines[end], margin).startswith("+")
             end += 1
         last = end >= len(lines) or _hunk_header(lines, end, margin) is None
         hunks.append(_hunk(reader, index, match, body_at, end, margin, last))
@@ -248,18 +251,19 @@ def _hunk_header(lines: Sequence[str], index: int, margin: str) -> tuple[re.Matc
     return None
 
 
-def _ends_hunk(
-    lines: Sequence[str], index: int, margin: str, header: re.Match[str], start: int
-) -> bool:
-    """Return whether a line is below a hunk that has a header, and begins at `start`."""
+def _ends_hunk(lines: Sequence[str], index: int, margin: str, *, whole: bool) -> bool:
+    """Return whether a line is below a hunk; a `whole` one has all the old lines it counts."""
     line = _bare(lines[index], margin)
-    if RULE.fullmatch(line.rstrip()):
-        there = sum(not _bare(above, margin).startswith("+") for above in lines[start:index])
-        if there < _counts(header)[0]:
-            return False  # it is below a title, and the blank before it is lost
+    if RULE.fullmatch(line.rstrip()) and not whole and not _is_old_name(lines, index + 1, margin):
+        return False  # it is below a title, and the blank before it is lost
     if BETWEEN.match(line) or _hunk_header(lines, index, margin):
         return True
-    old = OLD.match(lines[index])
+    return _is_old_name(lines, index, margin)
+
+
+def _is_old_name(lines: Sequence[str], index: int, margin: str) -> bool:
+    """Return whether a line names the old file of a diff: the new one's name is below."""
+    old = OLD.match(lines[index]) if index < len(lines) else None
     if not old:
         return False
     # The other diff may be quoted although this one is not.
