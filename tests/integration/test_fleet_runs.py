@@ -137,7 +137,7 @@ def test_a_host_that_was_switched_off_runs_cells_again(
     assert "beta: Name or service not known; the run goes on without it" in lab.said
     lab.broken.clear()
     with fleet_for_run(hosts, store=campaign.store, say=lab.say, connect=lab.connect) as cluster:
-        assert "beta: it was switched off, and its worker is started again" in lab.said
+        assert "beta: its worker had ended, and is started again" in lab.said
         assert cluster.hosts == 2
         campaign.hosts = cluster
         folder = campaign.run_on(2, guests_there.back_on_beta)
@@ -152,5 +152,6 @@ def test_a_host_that_has_lost_what_the_fleet_had_there_stays_away(
     kill_worker(here, off=True)
     wait_for(lambda: known(fleet, lab) == {"alpha"})
     shutil.rmtree(Path(here).parent)
-    assert bring_back(fleet, ["alpha"], say=lab.say, connect=lab.connect) == 0
+    back = bring_back(fleet, fleet.members, ["alpha"], say=lab.say, connect=lab.connect)
+    assert (back.started, back.joining) == ([], [])
     assert lab.said[-1] == f"beta: {here} is gone; the run goes on without it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from memnotify.cli.cluster import add_cluster
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.places import HOME
@@ -151,15 +153,26 @@ def test_a_configuration_that_says_too_little(home: Path) -> None:
         jobqueue.job_script("pbs")
 
 
-@pytest.mark.parametrize("system", ["cron", "slurm:0", "slurm:x"])
+@pytest.mark.parametrize(
+    "system", ["cron", "slurm:0", "slurm:000", "slurm:x", "slurm:", "slurm:٠", "slurm:4٠"]
+)
 def test_another_system(system: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["run", "campaigns/demo.toml", "--jobqueue", system])
     assert "is not a system such as slurm:4" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "count"), [("slurm", 1), ("slurm:4", 4), ("slurm:00005", 5), ("slurm:1000", 1000)]
+)
+def test_as_many_jobs_as_are_named(text: str, count: int) -> None:
+    parser = argparse.ArgumentParser()
+    add_cluster(parser)
+    assert parser.parse_args(["--jobqueue", text]).jobqueue == ("slurm", count)
+
+
 def test_more_jobs_than_any_cluster_has(capsys: pytest.CaptureFixture[str]) -> None:
-    for count in ("1001", "9" * 5000):
+    for count in ("1001", "01001", "9" * 5000):
         with pytest.raises(SystemExit, match="2"):
             main(["run", "campaigns/demo.toml", "--jobqueue", f"slurm:{count}"])
         (line,) = (line for line in capsys.readouterr().err.splitlines() if "slurm:" in line)

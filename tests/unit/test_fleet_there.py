@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import json
 import os
 import signal
 import socket
@@ -18,6 +20,15 @@ import pytest
 from memnotify.run.fleet import there
 
 from tests.support.processes import alive, wait_for
+
+KEPT: dict[str, Any] = {
+    "id": "f1",
+    "words": [sys.executable, "-c", "import time; time.sleep(60)"],
+    "environment": {},
+    "address": None,
+    "scheduler": ["127.0.0.1", 1],
+    "seconds": 60,
+}
 
 
 @pytest.fixture
@@ -229,3 +240,49 @@ def test_a_folder_that_is_not_as_it_was_left_is_a_problem(home: Path) -> None:
     here, _ = begun(home, "f1")
     left = {"here": str(here), "id": "f1", "seconds": 3600}
     assert there.again(left) == {"problem": f"{here} is not as the fleet has left it"}
+
+
+def test_of_several_commands_at_a_time_one_starts_the_worker(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one cannot look from before the first one's look until it has started what keeps
+    the worker."""
+    here, _ = begun(home, "f1")
+    given = {**KEPT, "here": str(here)}
+    os.kill(there.start(given)["pid"], signal.SIGKILL)
+    seen = []
+
+    def alone(step: str) -> None:
+        with (here / "start.lock").open("ab") as gate, pytest.raises(BlockingIOError):
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(step)
+
+    def family(fleet: str) -> set[int]:
+        alone("look")
+        return set()
+
+    def popen(*words: Any, **options: Any) -> subprocess.Popen[bytes]:
+        alone("start")
+        child = real(*words, **options)
+        alone("started")
+        return child
+
+    real = subprocess.Popen
+    with monkeypatch.context() as patched:
+        patched.setattr(there, "_family", family)
+        patched.setattr(subprocess, "Popen", popen)
+        assert there.again({"here": str(here), "id": "f1", "seconds": 60}) == {"started": True}
+    assert seen == ["look", "start", "started"]
+    # What was started does not hold the lock.
+    assert there.again({"here": str(here), "id": "f1", "seconds": 60}) == {"started": False}
+    assert end(here, "f1") == {"processes": 0, "left": False}
+
+
+def test_what_was_started_can_be_read_while_it_is_written(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    there.start({**KEPT, "here": str(here)})
+    with (here / "started.json").open(encoding="utf-8") as reader:
+        there.start({**KEPT, "here": str(here), "seconds": 7})
+        assert json.load(reader)["seconds"] == 60
+    assert json.loads((here / "started.json").read_text())["seconds"] == 7
+    assert end(here, "f1") == {"processes": 0, "left": False}

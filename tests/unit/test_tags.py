@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from memnotify.campaign.load import Campaign, load_campaign
-from memnotify.cli.cluster import tags_of
+from memnotify.cli.cluster import add_cluster, tags_of
 from memnotify.errors import InputError
 from memnotify.places import HOME
 from memnotify.run.executors.dask_hosts import Hosts
@@ -45,10 +45,25 @@ def test_jobs_of_a_batch_system_have_none(tmp_path: Path) -> None:
     assert tags_of(options(jobqueue=("slurm", 2)), campaign(tmp_path, "")) == ()
 
 
-@pytest.mark.parametrize("tag", ["cores", "memory_mib", "boots", "Big", "", "a b"])
+@pytest.mark.parametrize("tag", ["cores", "memory_mib", "boots", "Big", "", "a b", "memnotify-big"])
 def test_a_campaign_cannot_name_what_is_no_tag(tmp_path: Path, tag: str) -> None:
     with pytest.raises(InputError, match=r"tagged\.toml:\d+: tags.*is not a tag of hosts"):
         campaign(tmp_path, f'tags = "{tag}"')
+
+
+def test_a_file_of_hosts_and_a_command_cannot_name_what_workers_offer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "hosts.toml"
+    file.write_text('[[host]]\naddress = "a"\ntags = ["memnotify-big"]\n')
+    with pytest.raises(InputError, match=r"tags.*does not begin with memnotify-"):
+        load_hosts(file)
+    parser = argparse.ArgumentParser()
+    add_cluster(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--tag", "memnotify-big"])
+    assert "'memnotify-big' is not a tag" in capsys.readouterr().err
+    assert parser.parse_args(["--tag", "memnotify"]).tag == ["memnotify"]
 
 
 def test_a_fleet_is_not_asked_for_what_workers_find_out(tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ Name = Annotated[
 
 Tag = Annotated[
     str,
-    # The others are capacities, which a cell needs more or less of.
+    # The others are capacities, which a cell needs more or less of, and what workers offer by
+    # themselves.
     spelled(
-        r"(?!(?:memory_mib|cores|boots)$)[a-z][a-z0-9_-]*",
-        "a tag of hosts: lower-case letters, digits, '_' and '-', and not the name of a capacity",
+        r"(?!(?:memory_mib|cores|boots)$|memnotify-)[a-z][a-z0-9_-]*",
+        "a tag of hosts: lower-case letters, digits, '_' and '-'; not the name of a capacity, "
+        "and not one that begins with memnotify-",
     ),
 ]
 

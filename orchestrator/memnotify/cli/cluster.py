@@ -16,7 +16,7 @@ from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
 from memnotify.run.executors.jobqueue import MOST_JOBS, SYSTEMS, jobs
-from memnotify.run.executors.protocol import RESOURCES, Cluster, Tls
+from memnotify.run.executors.protocol import OWN, RESOURCES, Cluster, Tls
 from memnotify.run.verify import VERIFIED
 from memnotify.store import Store
 from memnotify.text import counted
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     # A fleet's modules are imported when there is one.
     from memnotify.run.fleet.hosts import Hosts
 
-_TAG = re.compile(r"[a-z][a-z0-9_-]*")
+_TAG = re.compile(rf"(?!{OWN})[a-z][a-z0-9_-]*")
+_NUMBER = re.compile(r"0*([1-9][0-9]*)")
 _ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
 
 
@@ -77,13 +78,14 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def _jobs(text: str) -> tuple[str, int]:
     system, colon, count = text.partition(":")
-    if system not in SYSTEMS or (colon and not (count.isdecimal() and count.strip("0"))):
+    number = _NUMBER.fullmatch(count if colon else "1")
+    if system not in SYSTEMS or number is None:
         known = ", ".join(SYSTEMS)
         raise argparse.ArgumentTypeError(f"{text!r} is not a system such as slurm:4: {known}")
-    if len(count) > len(str(MOST_JOBS)) or int(count or 1) > MOST_JOBS:
+    if len(number[1]) > len(str(MOST_JOBS)) or int(number[1]) > MOST_JOBS:
         shown = text if len(text) < 40 else f"{text[:36]}..."
         raise argparse.ArgumentTypeError(f"{shown!r} are more than {MOST_JOBS} jobs")
-    return system, int(count or 1)
+    return system, int(number[1])
 
 
 def _tag(text: str) -> str:
@@ -145,40 +147,29 @@ def _address(text: str) -> str:
     return text
 
 
-@contextmanager
-def cluster_of(
-    args: argparse.Namespace,
-    hosts: Hosts | None,
-    *,
-    tags: Sequence[str],
-    store: Store,
-    say: Callable[[str], None],
-) -> Iterator[Cluster | None]:
-    """Yield the cluster that the options name, or None; `hosts` are those of --fleet.
+def refuse_cluster(
+    args: argparse.Namespace, hosts: Hosts | None, *, tags: Sequence[str]
+) -> Tls | None:
+    """Return the files of --tls, which are looked at before a run fetches and builds.
 
-    A fleet that is made has only hosts with the tags.
-
-    Raises InputError, and InfrastructureError if there is no host.
+    Raises InputError if one of them is of no use, if options cannot be combined, or if none of the
+    `hosts`, those of --fleet, has the tags.
     """
     if args.jobqueue is not None:
         for name in ("fleet", "scheduler", "tls"):
             if getattr(args, name) is not None:
                 raise InputError(f"--{name} cannot be combined with --jobqueue")
-        with jobs(*args.jobqueue) as made:
-            yield made
-        return
+        return None
     if hosts is not None:
-        from memnotify.run.fleet.for_run import fleet_for_run
+        from memnotify.run.fleet.for_run import refuse_tags
 
-        with fleet_for_run(hosts, store=store, say=say, tags=tags) as cluster:
-            yield cluster
-        return
+        refuse_tags(hosts, tags)
+        return None
     if args.scheduler is None:
         for name in ("tls", "verify"):
             if getattr(args, name) is not None:
                 raise InputError(f"--{name} needs --scheduler")
-        yield None
-        return
+        return None
     encrypted = args.scheduler.startswith("tls:")
     if encrypted and args.tls is None:
         raise InputError(
@@ -188,4 +179,34 @@ def cluster_of(
         raise InputError(
             f"--tls cannot be combined with --scheduler {args.scheduler}, which does not encrypt"
         )
-    yield Cluster(address=args.scheduler, tls=None if args.tls is None else Tls.in_folder(args.tls))
+    return None if args.tls is None else Tls.in_folder(args.tls)
+
+
+@contextmanager
+def cluster_of(
+    args: argparse.Namespace,
+    hosts: Hosts | None,
+    *,
+    tls: Tls | None,
+    tags: Sequence[str],
+    store: Store,
+    say: Callable[[str], None],
+) -> Iterator[Cluster | None]:
+    """Yield the cluster that the options name, or None; `hosts` are those of --fleet.
+
+    `tls` is what `refuse_cluster` returned. A fleet that is made has only hosts with the tags.
+
+    Raises InputError, and InfrastructureError if there is no host.
+    """
+    if args.jobqueue is not None:
+        with jobs(*args.jobqueue) as made:
+            yield made
+    elif hosts is not None:
+        from memnotify.run.fleet.for_run import fleet_for_run
+
+        with fleet_for_run(hosts, store=store, say=say, tags=tags) as cluster:
+            yield cluster
+    elif args.scheduler is not None:
+        yield Cluster(address=args.scheduler, tls=tls)
+    else:
+        yield None

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
-from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verified, tags_of
+from memnotify.cli.cluster import (
+    add_cluster,
+    cluster_of,
+    hosts_of,
+    print_verified,
+    refuse_cluster,
+    tags_of,
+)
 from memnotify.cli.output import add_json
 from memnotify.cli.parser import Parser
 from memnotify.cli.paths import campaign, named, path
@@ -33,6 +40,7 @@ from memnotify.run.prepare import (
     build_clients,
     build_timed,
     fetch_source,
+    identify_all,
     refuse_without_tools,
 )
 from memnotify.run.services import RunOptions, Services
@@ -239,6 +247,9 @@ def _run(
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
     here = args.scheduler is None and args.jobqueue is None and hosts is None
     tags = tags_of(args, campaign)
+    tls = refuse_cluster(args, hosts, tags=tags)
+    if not here:
+        refuse_without_tools(campaign, using)
     # Before choosing a base, which may fetch and build for an hour.
     planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
     if args.shard is None and here:
@@ -259,7 +270,7 @@ def _run(
         cc=args.cc,
     )
     if not here:
-        refuse_without_tools(cells, using)
+        identify_all(cells, using)
     whole = None
     if args.shard is not None:
         whole = [cell_name(cell) for cell in cells]
@@ -274,7 +285,7 @@ def _run(
         build_timed(requests, using)
     with (
         using.timed(GUESTS),
-        cluster_of(args, hosts, tags=tags, store=using.store, say=board.note) as cluster,
+        cluster_of(args, hosts, tls=tls, tags=tags, store=using.store, say=board.note) as cluster,
     ):
         folder = run_campaign(
             campaign,

@@ -30,6 +30,9 @@ class Toolchain:
 
 Stamp = tuple[int, ...]
 
+TOOLS = "tools"
+"""The kind of failure of a machine that lacks programs or headers, which its hint names."""
+
 _answered: dict[object, Completed] = {}
 """What programs said. A run asks for the toolchain of each kernel, several times."""
 
@@ -44,6 +47,18 @@ def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, 
     if "gcc" not in missing and table.headers and not _finds(table.headers, log):
         missing |= {name: deb for name, deb in table.headers.items() if not _finds([name], log)}
     return missing
+
+
+def refuse_missing(base: Base, *, log: CommandLog | None = None) -> None:
+    """Raise InfrastructureError, of the kind `TOOLS`, if this machine lacks what builds a base."""
+    missing = missing_packages(base, log=log)
+    if missing:
+        packages = " ".join(sorted(set(missing.values())))
+        raise InfrastructureError(
+            TOOLS,
+            f"building {base.name} needs {', '.join(missing)}",
+            hint=f"sudo apt-get install {packages}",
+        )
 
 
 def _finds(headers: Iterable[str], log: CommandLog | None) -> bool:
@@ -81,14 +96,7 @@ def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None =
     Raises InfrastructureError naming the packages to install if any part is missing, InputError if
     `cc` cannot be run or does not compile for the architecture.
     """
-    missing = missing_packages(base, log=log)
-    if missing:
-        packages = " ".join(sorted(set(missing.values())))
-        raise InfrastructureError(
-            "tools",
-            f"building {base.name} needs {', '.join(missing)}",
-            hint=f"sudo apt-get install {packages}",
-        )
+    refuse_missing(base, log=log)
     command = named_compiler(cc or "gcc")
     versions = {name: _version([name], log) for name in base.table.tools if name != "gcc"}
     versions["cc"] = _version(command, log)

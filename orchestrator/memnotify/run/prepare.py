@@ -16,7 +16,7 @@ from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import remembering
 from memnotify.kernel.source import ensure_source, named_source
-from memnotify.kernel.toolchain import identify
+from memnotify.kernel.toolchain import TOOLS, identify, refuse_missing
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.base_selection import (
@@ -57,11 +57,28 @@ def fetch_source(campaign: Campaign, using: Preparing, *, source: str | None) ->
                 return
 
 
-def refuse_without_tools(cells: Iterable[Cell], using: Preparing) -> None:
-    """Raise InfrastructureError if this machine lacks what kernels are built with.
+def refuse_without_tools(campaign: Campaign, using: Preparing) -> None:
+    """Raise InfrastructureError if this machine can build no base of a campaign.
 
-    For runs on other hosts: those are asked and given an environment only when this is clear. The
-    key of a kernel names its compiler, so it is needed even if the kernel is in the store.
+    For runs on other hosts: nothing is fetched before this is clear. The key of a kernel names its
+    compiler, so it is needed even if the kernel is in the store.
+    """
+    missing: InfrastructureError | None = None
+    for name in campaign.table.kernel.base:
+        try:
+            refuse_missing(load_base(name), log=using.log)
+        except InfrastructureError as error:
+            missing = missing or _for_all_hosts(error)
+        else:
+            return
+    if missing is not None:
+        raise missing
+
+
+def identify_all(cells: Iterable[Cell], using: Preparing) -> None:
+    """Look at the compilers of some cells, before hosts are asked and given an environment.
+
+    Raises as `identify` does.
     """
     for base, arch, cc in dict.fromkeys(
         (cell.request.base, cell.request.arch, cell.request.cc) for cell in cells
@@ -69,11 +86,17 @@ def refuse_without_tools(cells: Iterable[Cell], using: Preparing) -> None:
         try:
             identify(load_base(base), arch, cc, log=using.log)
         except InfrastructureError as error:
-            raise InfrastructureError(
-                error.kind,
-                f"{error.message} on this machine, where the kernels for all hosts are built",
-                hint=f"{error.hint}; or start the run on a host that has it",
-            ) from error
+            if error.kind != TOOLS:
+                raise
+            raise _for_all_hosts(error) from error
+
+
+def _for_all_hosts(error: InfrastructureError) -> InfrastructureError:
+    return InfrastructureError(
+        error.kind,
+        f"{error.message} on this machine, where the kernels for all hosts are built",
+        hint=f"{error.hint}; or start the run on a host that has it",
+    )
 
 
 def build_all(campaign: Campaign, using: Preparing, *, source: str | None, cc: str | None) -> None:

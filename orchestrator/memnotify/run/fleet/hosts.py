@@ -11,10 +11,14 @@ from pydantic import Field
 
 from memnotify import toml
 from memnotify.errors import InputError
-from memnotify.run.executors.protocol import FOUND
+from memnotify.run.executors.protocol import FOUND, OWN
 
 _NAMES = toml.spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a name of letters, digits, '.', '_' and '-'")
-_TAGS = toml.spelled(r"[a-z][a-z0-9_-]*", "a tag of lower-case letters, digits, '_' and '-'")
+# The resources that workers offer by themselves begin with memnotify-.
+_TAGS = toml.spelled(
+    rf"(?!{OWN})[a-z][a-z0-9_-]*",
+    f"a tag of lower-case letters, digits, '_' and '-', which does not begin with {OWN}",
+)
 _ADDRESSES = toml.spelled(
     r"([^\s/-][^\s/]*@)?[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*", "an address for ssh: [user@]host"
 )
@@ -85,6 +89,11 @@ class FleetTable(toml.Table):
     host: Annotated[list[HostTable], Field(min_length=1)] = Field(description="The hosts.")
 
 
+def asked(tags: Collection[str]) -> list[str]:
+    """Return the tags that are asked of the file: workers find out the others by themselves."""
+    return [tag for tag in tags if tag not in FOUND]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """A host of a fleet. `key` is a file here; the other paths are from the user's home there."""
@@ -102,6 +111,10 @@ class Host:
     boots: int | None = None
     tags: Sequence[str] = ()
 
+    def has(self, tags: Collection[str]) -> bool:
+        """Return whether it has all of these tags, as far as the file says."""
+        return set(asked(tags)) <= set(self.tags)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
@@ -113,14 +126,10 @@ class Hosts:
     hosts: Sequence[Host]
 
     def with_tags(self, tags: Collection[str]) -> Hosts:
-        """Return only the hosts that have all of these tags. Raises InputError if there is none.
-
-        What workers find out by themselves is not asked of the file.
-        """
-        named = [tag for tag in tags if tag not in FOUND]
-        found = [host for host in self.hosts if set(named) <= set(host.tags)]
+        """Return only the hosts that have all of these tags. Raises InputError if there is none."""
+        found = [host for host in self.hosts if host.has(tags)]
         if not found:
-            text = f"no host has the tags {', '.join(named)}"
+            text = f"no host has the tags {', '.join(asked(tags))}"
             raise InputError(text, file=self.file, hint="add them to the tags of a host")
         return replace(self, hosts=tuple(found))
 

@@ -77,17 +77,17 @@ class Place:
         self.log = self.folder / _LOG
 
     @contextmanager
-    def hold(self, store: Store) -> Iterator[None]:
+    def hold(self, store: Store, *, patience_s: float = 0.0) -> Iterator[None]:
         """Keep other commands from changing the same fleet. Raises InfrastructureError if one is
-        at it."""
+        at it, and has not ended in so many seconds."""
         from filelock import FileLock, Timeout
 
         guard = FileLock(store.folder("locks") / f"fleet-{self._key}.lock")
         try:
-            with guard.acquire(timeout=0):
+            with guard.acquire(timeout=patience_s):
                 yield
         except Timeout as error:
-            text = f"{self.hosts}: another command is making or ending this fleet"
+            text = f"{self.hosts}: another command is making, joining or ending this fleet"
             raise InfrastructureError("busy", text, hint="wait for it to end") from error
 
     def make(self) -> None:

@@ -27,7 +27,7 @@ from typing import Any
 
 MARK = "MEMNOTIFY_FLEET"
 _ENVIRONMENT, _TLS, _LOG, _STARTED = "environment", "tls", "worker.log", "started.json"
-_LEDGER = "ledger"
+_LOCK, _LEDGER = "start.lock", "ledger"
 _SETTLE_S = 0.1
 _TAIL = 4096  # bytes
 _GIVE_UP_S = 20.0
@@ -87,8 +87,23 @@ def unpack(given: dict[str, Any]) -> dict[str, Any]:
 
 def start(given: dict[str, Any]) -> dict[str, Any]:
     """Start what keeps a worker, and outlives the connection."""
+    with _alone(Path(given["here"])):
+        return _start(given)
+
+
+@contextlib.contextmanager
+def _alone(here: Path) -> Iterator[None]:
+    """Keep other commands from starting something on this host for the same fleet."""
+    with (here / _LOCK).open("ab") as gate:  # no child inherits it
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
+
+
+def _start(given: dict[str, Any]) -> dict[str, Any]:
     here = Path(given["here"])
-    (here / _STARTED).write_text(json.dumps(given), encoding="utf-8")
+    draft = here / f".{_STARTED}"
+    draft.write_text(json.dumps(given), encoding="utf-8")
+    draft.replace(here / _STARTED)
     environment = {**os.environ, **given["environment"], MARK: given["id"]}
     with (here / _LOG).open("ab") as log:
         child = subprocess.Popen(
@@ -106,16 +121,18 @@ def start(given: dict[str, Any]) -> dict[str, Any]:
 def again(given: dict[str, Any]) -> dict[str, Any]:
     """Start once more what this host has run before it was switched off, for so many seconds.
 
-    Where what keeps the worker runs, that goes on: its worker joins again by itself.
+    Where what keeps the worker runs, that goes on: its worker joins again by itself. Of several
+    commands at a time, one starts it.
     """
-    file = Path(given["here"]) / _STARTED
-    if any(map(_keeps, _family(given["id"]))):
-        return {"started": False}
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"problem": f"{file.parent} is not as the fleet has left it"}
-    start({**before, "seconds": given["seconds"]})
+    here = Path(given["here"])
+    with _alone(here):
+        if any(map(_keeps, _family(given["id"]))):
+            return {"started": False}
+        try:
+            before = json.loads((here / _STARTED).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"problem": f"{here} is not as the fleet has left it"}
+        _start({**before, "seconds": given["seconds"]})
     return {"started": True}
 
 
