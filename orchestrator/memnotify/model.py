@@ -256,7 +256,7 @@ class CellResult:
     `template` is the store key of the template that the guest started from (None: it booted).
     `start_seconds` is the wall time until it was ready for its scenario (None: it never was).
     `console_waited`: the guest wrote so much to its console that it may have waited for the host to
-    read it. `held`: the guest was stopped before its scenario ended, for somebody who looked at it.
+    read it. `held`: the guest was stopped before it had ended, for somebody who looked at it.
     `qemu_uid` is the user that QEMU was observed to run as. `log` is what was written to
     records.parquet, a RecordLog, for a reader that does not want to read that again.
     """

@@ -13,6 +13,7 @@ import pytest
 from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.report.page import compared, gather, large
+from memnotify.report.page import page as markup
 from memnotify.results import dataset, folder, looked
 from playwright.sync_api import Browser, expect
 
@@ -20,6 +21,8 @@ from tests.support.browser import chromium, reading
 from tests.support.drawn import Guest, made_up_log, made_up_run
 
 CELLS = 40
+WALL_SECONDS = (0.25, 2.25, 12, 0.35, 100.5, 101.5, 99.95)
+"""Halves to round, 0.35, which is less as a float, and a whole number among the decimals."""
 
 
 def guests() -> list[Guest]:
@@ -30,6 +33,7 @@ def guests() -> list[Guest]:
             "series": series,
             "memory_mib": 64 + 32 * (n % 4 // 2),
             "repeat": n,
+            "wall_seconds": WALL_SECONDS[n % len(WALL_SECONDS)],
         }
         if n == 17:
             point["outcome"] = "finding:oom-kill"
@@ -104,7 +108,18 @@ def test_rows_read_the_same_with_scripts_and_without(browser: Browser, file: Pat
             rows = page.locator("#table tbody tr").all()[:7]
             found.append([row.locator("th, td").all_inner_texts() for row in rows])
     assert found[0] == found[1]
-    assert any(text.endswith(".0") for row in found[0] for text in row)
+    assert [row[-3] for row in found[0]] == ["0.3", "2.3", "12.0", "0.3", "101", "102", "100.0"]
+
+
+def test_figures_are_rounded_the_same_with_scripts_and_without(browser: Browser) -> None:
+    script = (Path(markup.__file__).parent / "js" / "base.js").read_text()
+    values = [n / 1000 for n in range(-1_000, 130_000, 25)]
+    assert {0.125, 0.25, 0.35, 12.25, 100.5, 101.5} <= set(values)
+    tab = browser.new_page()
+    written = tab.evaluate(f"values => {{ {script}\n return values.map(decimal); }}", values)
+    tab.close()
+    ours = [markup._figure(value, decimals=True) for value in values]
+    assert dict(zip(values, ours, strict=True)) == dict(zip(values, written, strict=True))
 
 
 def test_each_cell_has_an_outline_or_a_view(browser: Browser, file: Path, run: Path) -> None:

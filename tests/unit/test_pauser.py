@@ -1,4 +1,4 @@
-"""Whether a guest that was held was stopped before its scenario ended."""
+"""Whether a guest that was held was stopped before it had ended."""
 
 from __future__ import annotations
 
@@ -23,22 +23,26 @@ EMPTY = RecordLog(np.zeros(0, RECORD), lost=0, torn=0)
 
 @dataclass
 class Guest:
-    """All that a pauser sees of a guest, which ends its scenario when it is stopped, or not."""
+    """All that a pauser sees of a guest.
 
-    ends_at_stop: bool = False
-    ended: bool = False
+    `scenario_over`: it ends its processes. It writes `to_come` more records when it goes on.
+    """
+
+    scenario_over: bool = False
+    to_come: int = 2
+    records: int = 3
     runs: bool = True
     said: list[str] = field(default_factory=list)
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ended_ns(self) -> int:
-        return 40 if self.ended else 0
+        return 40 if self.scenario_over else 0
 
     def newest_ns(self) -> int:
         return 30
 
     def claimed(self) -> int:
-        return 3
+        return self.records
 
     def look(self) -> Any:
         return SimpleNamespace(findings=(Finding.OOM_KILL,))
@@ -49,6 +53,7 @@ class Guest:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         yield
+        self.records += self.to_come
         self.goes_on.set()
 
     async def give(self, descriptor: int, name: str) -> None:
@@ -56,7 +61,6 @@ class Guest:
 
     async def execute(self, command: str) -> None:
         self.said.append(command)
-        self.ended |= self.ends_at_stop
 
 
 def pauser_of(guest: Guest, held: list[Held]) -> Pauser:
@@ -75,9 +79,9 @@ def pauser_of(guest: Guest, held: list[Held]) -> Pauser:
     )
 
 
-@pytest.mark.parametrize("ends_at_stop", [False, True])
-def test_a_stop_counts_only_before_the_end_of_the_scenario(ends_at_stop: bool) -> None:
-    guest, held = Guest(ends_at_stop=ends_at_stop), list[Held]()
+@pytest.mark.parametrize("scenario_over", [False, True])
+def test_a_stop_counts_while_the_guest_has_records_to_write(scenario_over: bool) -> None:
+    guest, held = Guest(scenario_over=scenario_over), list[Held]()
 
     async def held_once() -> Pauser:
         async with pauser_of(guest, held) as pauser:
@@ -89,11 +93,12 @@ def test_a_stop_counts_only_before_the_end_of_the_scenario(ends_at_stop: bool) -
     pauser = asyncio.run(held_once())
     assert [one.reasons for one in held] == [("oom-kill: process 7 (from record 2 on)",)]
     assert guest.said == ["stop"]
-    assert pauser.stopped is not ends_at_stop
+    assert guest.records > held[0].record + 1
+    assert pauser.stopped
 
 
 def test_a_guest_that_is_held_after_its_end_was_not_stopped() -> None:
-    guest, held = Guest(ended=True), list[Held]()
+    guest, held = Guest(scenario_over=True, to_come=0), list[Held]()
 
     async def held_at_end() -> Pauser:
         async with pauser_of(guest, held) as pauser:
@@ -101,5 +106,5 @@ def test_a_guest_that_is_held_after_its_end_was_not_stopped() -> None:
             return pauser
 
     pauser = asyncio.run(held_at_end())
-    assert [one.ended for one in held] == [True]
+    assert [(one.ended, one.record) for one in held] == [(True, guest.records - 1)]
     assert pauser.held_seconds > 0 and not pauser.stopped

@@ -1,8 +1,8 @@
 """Stops a guest that shows a finding, and holds it while somebody looks at it.
 
-Guest time stands still meanwhile, but for some hundred nanoseconds in a few runs: a cell that was
-held is not exact. Nothing is looked at but the memory that the guest shares; QEMU is only told to
-stop once that shows a finding.
+Guest time stands still meanwhile, but for some hundred nanoseconds in a few runs: a cell whose
+guest was stopped before it had ended is not exact. Nothing is looked at but the memory that the
+guest shares; QEMU is only told to stop once that shows a finding.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class Pauser:
     """Watches one guest, and has it held once for each kind of finding.
 
     `found` returns the findings of a guest that is stopped, by its log. `held_seconds` is how long
-    it was held in all, and `stopped` is whether it was stopped before its scenario ended: only then
-    may its records differ from those of a guest that was not held.
+    it was held in all, and `stopped` is whether it was stopped before it had ended: only then may
+    its records differ from those of a guest that was not held. Its scenario may be over by then:
+    the guest writes records until it has ended its processes.
     """
 
     def __init__(
@@ -80,8 +81,8 @@ class Pauser:
             if not new or not self._host.runs:
                 continue
             async with self._host.held():
+                self.stopped = True
                 await self._monitor.execute("stop")
-                self.stopped |= not self._region.ended_ns()
                 said = self._found()
                 # Others, such as tests of a self-check that did not run, are findings only when the
                 # guest has ended.

@@ -87,7 +87,7 @@ class Region:
     def ended_ns(self) -> int:
         """Return the guest time at which the scenario ended, or 0 if it has not.
 
-        After that, the guest only ends its processes.
+        It is the guest's claim. After that, the guest only ends its processes, and records that.
         """
         return int(self._header()["ended_ns"])
 

@@ -6,6 +6,7 @@ markup. Its one script adds what can be chosen, and the view of each cell, from 
 
 from __future__ import annotations
 
+import decimal
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -343,11 +344,14 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.j2")
 
 
-def _figure(value: Any) -> str:
+def _figure(value: Any, decimals: bool) -> str:
+    """Return a value of the table of cells, as base.js and filters.js write it."""
     if value is None:
         return "-"
-    if isinstance(value, float):
-        return f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
+    if decimals and isinstance(value, int | float):
+        # toFixed of JavaScript rounds what the float is exactly, and a half up.
+        with decimal.localcontext(rounding=decimal.ROUND_HALF_UP):
+            return f"{decimal.Decimal(value):.{1 if abs(value) < 100 else 0}f}"
     return printable(str(value))
 
 

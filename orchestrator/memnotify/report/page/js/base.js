@@ -32,6 +32,9 @@ function shown(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
+// A figure of a column of decimals; a whole one has a decimal as well. page.py writes the same into the markup.
+const decimal = (value) => value.toFixed(Math.abs(value) < 100 ? 1 : 0);
+
 // Not Math.min(...values): a large run has more values than a call may have arguments.
 const least = (values) => values.reduce((low, value) => Math.min(low, value), Infinity);
 const greatest = (values) => values.reduce((high, value) => Math.max(high, value), -Infinity);

@@ -66,8 +66,7 @@ function placeSome() {
 const promised = ({ promises_broken: broken, promises_kept: kept }) => broken ? `${broken} broken` : kept ? `${kept} kept` : null;
 
 function rowOf(cell, heads) {
-  // As in the rows that are in the page: in a column of decimals, a whole one has a decimal as well.
-  const figure = (value, decimal) => typeof value === "number" && decimal && Math.abs(value) < 100 ? value.toFixed(1) : shown(value);
+  const figure = (value, decimals) => typeof value === "number" && decimals ? decimal(value) : shown(value);
   const name = cell.status === "skipped" ? cell.id : el("a", { href: `#${cell.id}`, title: cell.name }, cell.id);
   return el("tr", { class: cell.status }, heads.map((head, at) => {
     if (!at) return el("th", { scope: "row" }, name);
