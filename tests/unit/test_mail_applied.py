@@ -15,7 +15,7 @@ from memnotify.mailpatch.raw import Line, RawDiff, RawHunk
 from memnotify.mailpatch.reading import Reading
 from memnotify.mailpatch.standing import end_of, ends_clearly
 
-NO, APPLIED, LACKS = Backward.NO, Backward.APPLIED, Backward.LACKS
+NO, APPLIED, LACKS, UNCLEAR = Backward
 LINES = [f"line({n});" for n in range(20)]
 MARKED = [" line(9);", " line(10);", "+new();", "+more();", " line(11);", " line(12);"]
 """A hunk for line 10 of LINES."""
@@ -117,6 +117,10 @@ def test_what_the_files_names_and_digests_say_of_a_hunk_in_reverse() -> None:
     assert not in_tree(given, tree, blobs=(old, "0123456")).stands_in_reverse()
     assert in_tree(given, tree, blobs=("0123456", old)).stands_in_reverse()
     assert in_tree(given, tree, before=None).backward([]) is NO
+    assert in_tree(given, tree).backward([]) is APPLIED
+    assert in_tree(given, tree, blobs=(old, "0123456")).backward([]) is NO
+    short = hunk(MARKED[1:], old=(10, 4), new=(10, 6))
+    assert in_tree(short, tree, blobs=(old, "0123456")).backward([]) is LACKS
 
 
 @pytest.mark.parametrize("width", [20, 80])
@@ -190,6 +194,11 @@ CASES = {
         hunk(LOST_BLANK, old=(1, 3), new=(1, 4)),
         ["a", "", "c", "apart();", "a", "n", "c"],
         LACKS,
+    ),
+    "a line is lost, and may be a blank one, or it is there too far below": (
+        hunk(LOST_BLANK, old=(1, 3), new=(1, 4)),
+        ["a", "", "c", *APART[:13], "a", "n", "c"],
+        NO,
     ),
     "a line seems to be lost, as another begins with a -": (
         hunk(["- item", "+new();", " end();"], old=(1, 2), new=(1, 3)),
@@ -312,6 +321,54 @@ CASES = {
 @pytest.mark.parametrize(("given", "tree", "said"), CASES.values(), ids=CASES)
 def test_whether_a_tree_has_a_hunk(given: RawHunk, tree: list[str], said: Backward) -> None:
     assert backward(given, tree) is said
+
+
+def put(*lines: str, at: int = 10) -> list[str]:
+    """Return LINES with other lines at a place."""
+    return [*LINES[:at], *lines, *LINES[at + len(lines) :]]
+
+
+TWO = [" line(9);", "-line(10);", "-line(11);", "+line( 10 );", "+line( 11 );", " line(12);"]
+LONG = f"\tlong({'a' * 70},"
+
+
+@pytest.mark.parametrize(
+    ("given", "tree", "said"),
+    [
+        (SAME, LINES, NO),
+        (SAME, put("line( 10 );"), APPLIED),
+        (SAME, put("line( 10 );\r"), APPLIED),
+        (SAME, put("line (10);"), UNCLEAR),
+        (SAME, put("line(10);\r"), NO),
+        (SAME, put("line(10); "), UNCLEAR),
+        ([f"{text}\r" for text in SAME], LINES, NO),
+        ([f"{text}\r" for text in SAME], put("line( 10 );"), APPLIED),
+        # Both sides have the same text, and the file has neither.
+        ([SAME[0], "-line(10);", "+line(10);", SAME[-1]], put("line (10);"), NO),
+        (TWO, LINES, NO),
+        (TWO, put("line( 10 );", "line( 11 );"), APPLIED),
+        (TWO, put("line( 10 );", "line(11);"), UNCLEAR),
+        (TWO, put("line(10);", "line( 11 );"), UNCLEAR),
+    ],
+)
+def test_what_a_tree_has_of_a_change_of_white_space(
+    given: list[str], tree: list[str], said: Backward
+) -> None:
+    assert backward(counted(given, 10), tree) is said
+
+
+def test_a_removed_line_that_was_wrapped_is_the_files_if_it_begins_like_it() -> None:
+    """The pieces of both sides are the same, in the same order."""
+    body = [" line(9);", f"+ {LONG}", f"-{LONG}", "b);", " line(11);"]
+    given = hunk(body, old=(10, 3), new=(10, 3))
+    assert backward(given, put(f"{LONG} b);")) is NO
+    assert backward(given, put(f"\t{LONG} b);")) is UNCLEAR
+
+
+def test_what_a_tree_has_of_a_change_of_white_space_in_its_first_line() -> None:
+    given = counted(["-line(0);", "+line( 0 );", " line(1);"], 1)
+    assert backward(given, put("line( 0 );", at=0)) is APPLIED
+    assert backward(given, LINES) is NO
 
 
 @pytest.mark.parametrize(("width", "said"), [(80, NO), (60, APPLIED)])

@@ -157,12 +157,27 @@ def test_a_file_that_the_tree_lacks_is_not_one_of_another_folder(
     assert said == f"mail:20: changes {name}, which is not in the tree ({BASE})"
 
 
+def test_a_file_at_the_top_is_not_one_of_a_folder_that_the_tree_lacks() -> None:
+    said = refused(["Makefile"], diff("a/more/Makefile", "b/more/Makefile"))
+    assert said == f"mail:7: changes more/Makefile, which is not in the tree ({BASE})"
+
+
 @pytest.mark.parametrize("name", ["/home/ada/mm/a.c", "../../mm/a.c", "x/../../../mm/a.c"])
 def test_nothing_outside_of_the_tree_is_looked_for(name: str) -> None:
     tree = Tree({"mm/a.c": "x\n"})
     assert names(Opener(tree, Effort(), error).open([diff(name, f"{name}.new")])) == [
         ("mm/a.c", "mm/a.c")
     ]
+    assert not [asked for asked in tree.asked if asked.startswith("/") or ".." in asked]
+
+
+@pytest.mark.parametrize("above", ["bad/", "loop/", "../", "/home/ada/", "x/../../"])
+def test_one_diff_may_have_more_before_its_names_than_others_that_have_nothing(above: str) -> None:
+    others = [diff(name, name, line=20) for name in ("mm/a.c", "mm/b.c")]
+    tree = Tree(dict.fromkeys(["mm/a.c", "mm/b.c", "mm/c.c"], "x\n"))
+    own = diff(f"{above}mm/c.c", f"{above}mm/c.c.new")
+    found = names(Opener(tree, Effort(), error).open([*others, own]))
+    assert found == [(name, name) for name in tree.files]
     assert not [asked for asked in tree.asked if asked.startswith("/") or ".." in asked]
 
 

@@ -238,6 +238,8 @@ def test_context_that_was_left_out_moves_no_hunk() -> None:
             12,
             ["FUZZ other();", "MOVED -2 lines"],
         ),
+        # One line above the end of the file is not the end.
+        (hunk(38, line(37), line(38), NEW), 39, ["EDGE"]),
         # Other counts in the header: its place is no more reliable than they are.
         (hunk(12, *ABOVE, NEW, *BELOW, old=3, new=4), 11, ["NUMBERS"]),
     ],
@@ -297,6 +299,13 @@ def test_a_change_of_white_space_is_applied_if_the_tree_has_all_of_it(
     (patch,) = restored(mail, files={NAME: NUMBERED})
     text = "".join(f"{each}\n" for each in added)
     assert after(patch) == {NAME: NUMBERED.replace("\tline(10);\n\tline(11);\n", text)}
+
+
+def test_a_change_of_white_space_in_the_first_line_is_applied() -> None:
+    body = hunk(1, f"-{EIGHT}line(0);", "+\tline(0);", line(1))
+    assert refusal(mail_of(*HEAD, *body), files={NAME: NUMBERED}) == (
+        "9: hunk 1 of 1 is in mm/a.c already: it applies in reverse (give a tree without the patch)"
+    )
 
 
 def test_the_first_sixty_letters_of_a_line_name_it() -> None:

@@ -71,6 +71,7 @@ def test_a_patch_is_restored_on_top_of_those_before(mails: tuple[bytes, ...]) ->
     assert names(found) == ["0001-one.patch", "0002-two.patch"]
     assert found.said == ()
     one, two = (patch for patch in found.patches if isinstance(patch, Imported))
+    assert [(each.post.number, each.post.title) for each in (one, two)] == [(1, "one"), (2, "two")]
     text = NUMBERED.replace("\tline(5);", "\tone();\n\tline(5);")
     assert after(one) == {"mm/a.c": text}
     assert repairs(one) == []
@@ -231,6 +232,11 @@ def test_what_is_said_of_a_mail() -> None:
             [("DISPUTED", False), ("DIFFSTAT", True)],
         ),
         ("[PATCH] one", [" mm/a.c |     1 +", " 1 file changed, 1 insertion(+)", ""], []),
+        (
+            "[PATCH] one",
+            [" mm/b.c | 1 +", " 1 file changed, 1 insertion(+)", ""],
+            [("DIFFSTAT", True)],
+        ),
         ("Re: [PATCH] one", [], [("ANSWER", False)]),
     ],
 )
