@@ -118,6 +118,9 @@ def test_a_manifest_names_files_of_its_folder_only(
         lambda manifest: manifest["inputs"]["scenario"]["steps"][0].update(args=[]),
         lambda manifest: manifest.update(balloon=[{"step": "x", "query_seconds": 1}]),
         lambda manifest: manifest.update(balloon=None),
+        lambda manifest: manifest.update(kernel={"facts": 5}),
+        lambda manifest: manifest.update(kernel={"inputs": [[1, 2]]}),
+        lambda manifest: manifest.update(image={"facts": "a"}),
         lambda manifest: manifest.pop("inputs"),
     ],
 )

@@ -192,3 +192,13 @@ def test_a_line_that_no_mail_has_is_refused() -> None:
 )
 def test_flowed_lines_are_joined(lines: list[str], delsp: bool, done: list[str]) -> None:
     assert unflowed(lines, delsp=delsp) == done
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "klingon-8"])
+def test_a_charset_that_decodes_no_text_is_doubted(charset: str) -> None:
+    head = f"MIME-Version: 1.0\nContent-Type: text/plain; charset={charset}\n\n"
+    message = email.message_from_bytes(head.encode() + "chang\xe9".encode("latin-1"))
+    (text,) = texts_of(message, MAIL)
+    assert text.lines == ("changé",)
+    assert text.doubts == (f"the charset '{charset}' is not known",)
+    assert list(nested_in(message)) == []

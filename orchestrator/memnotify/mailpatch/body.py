@@ -33,26 +33,26 @@ def parts_of(message: Message) -> Iterator[Message]:
     """Yield the parts of a mail, without those of mails that are attached to it."""
     if message.get_content_maintype() == "message":
         return
-    payload = message.get_payload()
-    if message.is_multipart() and isinstance(payload, list):
-        for part in payload:
-            if isinstance(part, Message):
-                yield from parts_of(part)
-    else:
+    if not message.is_multipart():
         yield message
+        return
+    for part in _parts(message):
+        yield from parts_of(part)
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    # Of one that has no parts, get_payload() decodes the text, and some charsets are none to it.
+    payload = message.get_payload() if message.is_multipart() else ()
+    yield from (part for part in payload if isinstance(part, Message))
 
 
 def nested_in(message: Message) -> Iterator[Message]:
     """Yield the mails that are attached to a mail, or of which a digest is made."""
-    payload = message.get_payload()
-    if not message.is_multipart() or not isinstance(payload, list):
-        return
-    for part in payload:
-        if isinstance(part, Message):
-            if message.get_content_type() == "message/rfc822":
-                yield part
-            else:
-                yield from nested_in(part)
+    for part in _parts(message):
+        if message.get_content_type() == "message/rfc822":
+            yield part
+        else:
+            yield from nested_in(part)
 
 
 def texts_of(message: Message, path: Path) -> list[PartText]:

@@ -19,7 +19,7 @@ from memnotify.guest.mailbox import scenario_from_json
 from memnotify.model import Cell, Outcome, Repeatability
 from memnotify.places import command
 from memnotify.results.folder import MANIFEST, RECORDS, RunFolder, read_manifest
-from memnotify.results.manifest import TEMPLATE
+from memnotify.results.manifest import TEMPLATE, first_problem
 from memnotify.results.summary import Job
 from memnotify.store import Artifact, Store
 
@@ -106,9 +106,7 @@ def _read_cell(inputs: Mapping[str, Any]) -> Cell:
         scenario = scenario_from_json(inputs["scenario"])
         return _cells().validate_python({**inputs, "request": request, "scenario": scenario})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"inputs.{place}: {first['msg']}") from error
+        raise ValueError(f"inputs.{first_problem(error)}") from error
 
 
 def _artifact(store: Store, kind: str, key: str, build: str) -> Artifact:

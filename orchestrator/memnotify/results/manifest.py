@@ -38,10 +38,24 @@ def _judged(value: Any, *, detail: str) -> Any:
     return {**value, "outcome": Outcome.parse(outcome, detail=more)}
 
 
+def first_problem(error: ValidationError) -> str:
+    """Return where in a file something is wrong first, and what."""
+    first = error.errors()[0]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{'.'.join(map(str, first['loc']))}: {message}"
+
+
 def _plausible(host: Machine | None) -> Machine | None:
     if host is not None and not all(0 <= n < 10**12 for n in (host.cores, host.memory_mib)):
         raise ValueError("no machine has that many cores or that much memory")
     return host
+
+
+def _described(artifact: dict[str, Any]) -> dict[str, Any]:
+    for part in ("facts", "inputs"):
+        if not isinstance(artifact.get(part) or {}, dict):
+            raise ValueError(f"its {part} are not a table")
+    return artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +122,8 @@ class Manifest:
     name: Text = ""
     inputs: dict[Text, Any] = field(default_factory=dict)
     digests: dict[Text, Text] = field(default_factory=dict)
-    kernel: dict[Text, Any] = field(default_factory=dict)
-    image: dict[Text, Any] = field(default_factory=dict)
+    kernel: Annotated[dict[Text, Any], AfterValidator(_described)] = field(default_factory=dict)
+    image: Annotated[dict[Text, Any], AfterValidator(_described)] = field(default_factory=dict)
     command: tuple[Text, ...] = ()
     versions: dict[Text, Any] = field(default_factory=dict)
     host: Annotated[Machine | None, AfterValidator(_plausible)] = None
@@ -139,9 +153,7 @@ class Manifest:
         try:
             found = _manifests().validate_python({**read, "as_read": None})
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{place}: {first['msg']}") from error
+            raise ValueError(first_problem(error)) from error
         return dataclasses.replace(found, as_read=dict(value))  # type: ignore[return-value]
 
     def to_json(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from memnotify.records.parquet import read_records
 from memnotify.records.self_check import describe_check
 from memnotify.records.zones import above_gate, each_zone, gate_of
 from memnotify.results.folder import MANIFEST, RECORDS, read_manifest
-from memnotify.results.manifest import Manifest
+from memnotify.results.manifest import Manifest, first_problem
 from memnotify.scenario import (
     CLIENT_KINDS,
     Action,
@@ -123,8 +123,7 @@ def _told(manifest: Manifest) -> _Told:
             moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ValueError(first_problem(error)) from error
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
 
