@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(rf"(?!{OWN})[a-z][a-z0-9_-]*")
 _NUMBER = re.compile(r"0*([1-9][0-9]*)")
-_ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
+_ADDRESS = re.compile(r"(?:tls|tcp)://(?:\[[0-9A-Za-z:.%_-]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_PORTS = range(1, 1 << 16)
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +143,8 @@ def hosts_of(args: argparse.Namespace) -> Hosts | None:
 
 
 def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[1]) not in _PORTS:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as tls://host:8786")
     return text
 
