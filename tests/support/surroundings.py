@@ -55,6 +55,8 @@ SECONDS = 300
 _TIMES = re.compile(
     r'"(?:wall_)?seconds": [\d.e+-]+|\b\d\d:\d\d:\d\d\b|\b\d+(?:\.\d+)? s\b|\| +\d+\.\d+ +(?=\|)'
 )
+# Said now and then: how often depends on the host's speed.
+_PROGRESS = re.compile(r"^.*: \d+ (?:of (?:at most|about) \d+ )?files? compiled\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +220,7 @@ class World:
             name = str(self.place(role))
             for form in (name, printable(name), json.dumps(name)[1:-1]):
                 text = text.replace(form, f"<{role}>")
-        return _TIMES.sub("<time>", text.replace(str(self.root), "<root>"))
+        return _TIMES.sub("<time>", _PROGRESS.sub("", text.replace(str(self.root), "<root>")))
 
     def files(self) -> dict[str, str]:
         """Return the digests of what was made: imported patches, kernels, cells, reports."""
