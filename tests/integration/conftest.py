@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import memnotify as mn
 import pytest
@@ -11,6 +13,18 @@ from memnotify.mailpatch import originals as on_file
 from tests.support.campaigns import Bench, Guests
 from tests.support.fleet_lab import FleetLab, share_environment
 from tests.support.posted import Post
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a browser, which a module starts once."""
+    from tests.support.browser import chromium  # few modules need it
+
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

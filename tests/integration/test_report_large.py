@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from memnotify.report.page import page as markup
 from memnotify.results import dataset, folder, looked
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import chromium, reading
+from tests.support.browser import reading
 from tests.support.drawn import Guest, made_up_log, made_up_run
 
 CELLS = 40
@@ -39,12 +38,6 @@ def guests() -> list[Guest]:
             point["outcome"] = "finding:oom-kill"
         made.append((f"c{n:02}", made_up_log({9.0: 1 + n % 2}), {**point, "max_batch": n}))
     return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

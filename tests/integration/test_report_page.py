@@ -6,7 +6,6 @@ import csv
 import itertools
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,17 +14,11 @@ from memnotify.cli.main import main
 from memnotify.results.folder import RunFolder
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, reading
+from tests.support.browser import reading
 from tests.support.drawn import CAMPAIGN, made_up_run
 from tests.support.report_pages import EXPECT, guest, guests, name_of, violations
 
 SVG = "{http://www.w3.org/2000/svg}svg"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,9 @@ import pytest
 from memnotify.cli.main import main
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import PHONE, chromium, reading
+from tests.support.browser import PHONE, reading
 from tests.support.drawn import CAMPAIGN, made_up_run
 from tests.support.report_pages import EXPECT, guests, violations
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,14 @@ Name = Annotated[
     ),
 ]
 
+TAG = r"(?!(?:memory_mib|cores|boots)$|memnotify-)[a-z][a-z0-9_-]*"
+"""The pattern of a tag. The others are capacities, which a cell needs more or less of, and what
+workers offer by themselves."""
+
 Tag = Annotated[
     str,
-    # The others are capacities, which a cell needs more or less of, and what workers offer by
-    # themselves.
     spelled(
-        r"(?!(?:memory_mib|cores|boots)$|memnotify-)[a-z][a-z0-9_-]*",
+        TAG,
         "a tag of hosts: lower-case letters, digits, '_' and '-'; not the name of a capacity, "
         "and not one that begins with memnotify-",
     ),

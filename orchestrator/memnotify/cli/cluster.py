@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from memnotify.campaign.load import Campaign
+from memnotify.campaign.values import TAG
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
 from memnotify.run.executors.jobqueue import MOST_JOBS, SYSTEMS, jobs
-from memnotify.run.executors.protocol import OWN, RESOURCES, Cluster, Tls
+from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.verify import VERIFIED
 from memnotify.store import Store
-from memnotify.text import counted
+from memnotify.text import counted, shown
 
 if TYPE_CHECKING:
     # A fleet's modules are imported when there is one.
     from memnotify.run.fleet.hosts import Hosts
 
-_TAG = re.compile(rf"(?!{OWN})[a-z][a-z0-9_-]*")
 _NUMBER = re.compile(r"0*([1-9][0-9]*)")
 _ADDRESS = re.compile(r"(?:tls|tcp)://(?:\[[0-9A-Za-z:.%_-]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _PORTS = range(1, 1 << 16)
@@ -84,13 +84,12 @@ def _jobs(text: str) -> tuple[str, int]:
         known = ", ".join(SYSTEMS)
         raise argparse.ArgumentTypeError(f"{text!r} is not a system such as slurm:4: {known}")
     if len(number[1]) > len(str(MOST_JOBS)) or int(number[1]) > MOST_JOBS:
-        shown = text if len(text) < 40 else f"{text[:36]}..."
-        raise argparse.ArgumentTypeError(f"{shown!r} are more than {MOST_JOBS} jobs")
+        raise argparse.ArgumentTypeError(f"{shown(text)} are more than {MOST_JOBS} jobs")
     return system, int(number[1])
 
 
 def _tag(text: str) -> str:
-    if not _TAG.fullmatch(text) or text in RESOURCES:
+    if not re.fullmatch(TAG, text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a tag, such as big")
     return text
 

@@ -63,7 +63,8 @@ class HunkInTree:
         if self.file.before is None:
             return Backward.NO
         found = self._backward(readings)
-        return found if found is Backward.LACKS or not is_base(self.file) else Backward.NO
+        claimed = found in (Backward.APPLIED, Backward.UNCLEAR)
+        return Backward.NO if claimed and is_base(self.file) else found
 
     def _backward(self, readings: Sequence[Reading]) -> Backward:
         body = own_lines(self.hunk)

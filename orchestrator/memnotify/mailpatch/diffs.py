@@ -205,9 +205,8 @@ def _file_header(
         match, body_at = header
         if body_at - index > 1:
             wrapped.append(index)
-        end, lacking = _counted_end(lines, match, body_at, margin), 0
-        if end == body_at:
-            lacking = _counts(match)[0]
+        end = _counted_end(lines, match, body_at, margin)
+        lacking = _counts(match)[0] if end == body_at else 0
         while end < len(lines) and not _ends_hunk(lines, end, margin, whole=lacking <= 0):
             lacking -= not _bare(lines[end], margin).startswith("+")
             end += 1

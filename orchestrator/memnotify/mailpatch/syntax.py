@@ -20,13 +20,16 @@ BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
 # Text that only a diff has: after its margin, or anywhere in a line if its blanks are intact.
 TRACE = re.compile(r'\+\+\+ "?[^\s/]+/\S|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@')
 ANYWHERE = re.compile(r'diff --git "?a/\S|\+\+\+ "?b/\S|@@ -\d+(?:,\d+)? \+\d')
-BETWEEN = re.compile(
-    r"Index: |diff -|={20,}|RCS file: |retrieving revision |[$%#] (?:quilt|git|hg|svn|cvs) diff\b"
-)
 RULE = re.compile(r"={20,}")  # below Index:, or below a title in a file
+BETWEEN = re.compile(
+    rf"Index: |diff -|{RULE.pattern}|RCS file: |retrieving revision |"
+    r"[$%#] (?:quilt|git|hg|svn|cvs) diff\b"
+)
 BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # Lines that a diff may have before its first hunk, and a truncated hunk header.
-HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{EXTENDED.pattern}")
+HEADERS = re.compile(
+    rf"Index: \S|diff -|{RULE.pattern}|--- \S*/\S|\+\+\+ \S*/\S|@@|{EXTENDED.pattern}"
+)
 
 
 def git_line(lines: Sequence[str], index: int) -> tuple[re.Match[str] | None, int]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from memnotify import toml
 from memnotify.errors import InputError
-from memnotify.run.executors.protocol import FOUND, OWN
+from memnotify.run.executors.protocol import FOUND, OWN, RESOURCES
 
 _NAMES = toml.spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a name of letters, digits, '.', '_' and '-'")
 # The resources that workers offer by themselves begin with memnotify-.
@@ -22,8 +22,6 @@ _TAGS = toml.spelled(
 _ADDRESSES = toml.spelled(
     r"([^\s/-][^\s/]*@)?[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*", "an address for ssh: [user@]host"
 )
-# What a worker offers already, by names of its own.
-_TAKEN = ("memory_mib", "cores", "boots")
 _MOST_HOURS = 24 * 31
 
 Count = Annotated[int, Field(ge=1)]
@@ -152,7 +150,7 @@ def load_hosts(path: Path) -> Hosts:
             )
         if row.user is not None and "@" in row.address:
             raise refuse("user", "the address also names a user", "leave one out")
-        if taken := [tag for tag in row.tags if tag in _TAKEN]:
+        if taken := [tag for tag in row.tags if tag in RESOURCES]:
             raise refuse("tags", f"{taken[0]} is a capacity", f"write {taken[0]} = N")
         key = None if row.key is None else (path.parent / Path(row.key).expanduser()).absolute()
         if key is not None and not key.is_file():
